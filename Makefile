@@ -1,0 +1,138 @@
+# Everyday targets; `make help` lists them. script/bootstrap installs what
+# they need on a bare Debian 12.
+
+BUILD      ?= build
+CC         ?= cc
+CXX        ?= c++
+# A copy of this tree is configured and the module compiled in it.
+NGINX_SRC  ?= /usr/share/nginx/src
+NGINX      ?= /usr/sbin/nginx
+PREFIX     ?= /usr/local
+PROVE      ?= prove
+
+WARN       := -Wall -Wextra -Werror
+OPT        ?= -O2 -g
+# No fused multiply-add: a distribution must have the same bits everywhere.
+BASE       := $(OPT) $(WARN) -ffp-contract=off -fno-strict-aliasing -fPIC \
+              -D_GNU_SOURCE -DOPENSSL_SUPPRESS_DEPRECATED $(SANITIZE)
+CFLAGS_ALL   = -std=gnu11 $(BASE) -Icore -Ilmdb-tools $(CFLAGS)
+CXXFLAGS_ALL = -std=c++17 $(BASE) -Icore -Ilmdb-tools $(CXXFLAGS)
+CORE_LIBS  := -llmdb -lmaxminddb -ljansson -lcrypto -lm
+TOOL_LIBS  := -lcsv -larchive $(CORE_LIBS)
+
+CORE_SRCS  := $(wildcard core/*.c)
+CORE_OBJS  := $(CORE_SRCS:core/%.c=$(BUILD)/core/%.o)
+TOOL_SRCS  := $(wildcard lmdb-tools/*.c) $(wildcard lmdb-tools/*.cc)
+TOOL_OBJS  := $(patsubst lmdb-tools/%,$(BUILD)/tools/%.o,$(basename $(TOOL_SRCS)))
+UNIT_SRCS  := $(wildcard t/unit/*_t.c)
+UNIT_BINS  := $(UNIT_SRCS:t/unit/%.c=$(BUILD)/unit/%)
+FUZZ_SRCS  := $(wildcard fuzz/fuzz_*.c)
+FUZZ_BINS  := $(FUZZ_SRCS:fuzz/%.c=$(BUILD)/fuzz/%)
+MODULE     := $(BUILD)/ngx_http_reco_module.so
+MODULE_SRCS := config $(wildcard ngx_http_reco_module/*.[ch]) \
+              $(CORE_SRCS) $(wildcard core/*.h)
+MAN_PAGES  := $(wildcard lmdb-tools/man/*.1)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+## all            the module and the tool
+all: module tools
+
+## module         build/ngx_http_reco_module.so, for Debian's nginx
+module: $(MODULE)
+
+## tools          build/reco
+tools: $(BUILD)/reco
+
+$(BUILD)/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libreco.a: $(CORE_OBJS)
+	rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/tools/%.o: lmdb-tools/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tools/%.o: lmdb-tools/%.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/reco: $(TOOL_OBJS) $(BUILD)/libreco.a
+	$(CXX) $(BASE) -o $@ $^ $(TOOL_LIBS)
+
+$(MODULE): $(MODULE_SRCS) script/build-module
+	CC="$(CC)" script/build-module "$(NGINX_SRC)" "$(BUILD)"
+
+## test           every test (unit, tools, conf, http, lifecycle, build)
+test: all unit
+	$(PROVE) -r t/tools t/conf t/http t/lifecycle t/build
+
+## unit           the unit tests of core/
+unit: $(UNIT_BINS)
+	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec '' $(UNIT_BINS)
+
+$(BUILD)/unit/%: t/unit/%.c $(BUILD)/libreco.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -It/unit -MMD -MP -o $@ $< $(BUILD)/libreco.a \
+	    $(CORE_LIBS) -lcmocka
+
+## lint           gcc and clang without a warning, cppcheck, shell syntax
+lint:
+	$(MAKE) BUILD=$(BUILD)/gcc CC=gcc CXX=g++ $(BUILD)/gcc/reco
+	$(MAKE) BUILD=$(BUILD)/clang CC=clang CXX=clang++ $(BUILD)/clang/reco
+	script/lint
+
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all \
+       -fno-omit-frame-pointer
+
+## asan           unit, tool and http tests with ASan and UBSan
+asan:
+	$(MAKE) BUILD=$(BUILD)/asan OPT="-O1 -g" SANITIZE="$(SAN)" unit \
+	    $(BUILD)/asan/reco
+	script/test-asan "$(BUILD)"
+
+## valgrind       unit and http tests under valgrind
+valgrind: all $(UNIT_BINS)
+	script/test-valgrind "$(BUILD)"
+
+## fuzz           every fuzzer for FUZZ_RUNS runs (default 100000)
+fuzz: $(FUZZ_BINS)
+	script/fuzz "$(BUILD)" $(or $(FUZZ_RUNS),100000)
+
+FUZZ_FLAGS := -std=gnu11 -O1 -g -ffp-contract=off -fno-strict-aliasing \
+    -D_GNU_SOURCE -DOPENSSL_SUPPRESS_DEPRECATED -Icore $(WARN) \
+    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+$(BUILD)/fuzz/%: fuzz/%.c $(CORE_SRCS) $(wildcard core/*.h)
+	@mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) -o $@ $< $(CORE_SRCS) $(CORE_LIBS)
+
+## bench          requests a second beside `return 200` and a null handler
+bench: all
+	bench/run "$(BUILD)"
+
+## install        module, tool and man pages below PREFIX (and DESTDIR)
+install: all
+	install -D -m 755 $(BUILD)/reco $(DESTDIR)$(PREFIX)/bin/reco
+	install -D -m 644 $(MODULE) \
+	    $(DESTDIR)$(PREFIX)/lib/nginx/modules/ngx_http_reco_module.so
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(MAN_PAGES) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/reco/models
+	install -m 644 conf/models/* $(DESTDIR)$(PREFIX)/share/reco/models
+
+## clean          removes build/
+clean:
+	rm -rf $(BUILD)
+
+## help           this list
+help:
+	@sed -n 's/^## //p' Makefile
+
+.PHONY: all module tools test unit lint asan valgrind fuzz bench install \
+        clean help
+
+-include $(wildcard $(BUILD)/core/*.d $(BUILD)/tools/*.d $(BUILD)/unit/*.d)

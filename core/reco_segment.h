@@ -1,0 +1,89 @@
+/*
+ * reco_segment.h - the event log as files.
+ *
+ * One writer (a worker's incarnation, or an importer) owns
+ *   DIR/reco-<node>-<incarnation 8 hex>-<number 6 digits>.ndjson.open
+ * created O_EXCL and held with flock. Closing syncs it and renames it to
+ * .ndjson. An .open that nobody holds was left by a killed writer: recovery
+ * cuts its torn tail and renames it. Names are never reused.
+ *
+ * Blocking: append does one write(2) to the page cache; sync, finish and
+ * recover wait for the disk and belong into a thread or a tool.
+ */
+
+#ifndef RECO_SEGMENT_H
+#define RECO_SEGMENT_H
+
+#include "reco_event.h"
+
+typedef struct {
+    int         fd;             /* -1 when closed */
+    uint64_t    size;           /* bytes of whole records in the file */
+    uint64_t    number;
+    uint64_t    opened_ms;
+    char        dir[1024];
+    char        name[512];      /* of the .open file, without the folder */
+} reco_segment_t;
+
+/* Node names: 1..64 of A-Z a-z 0-9 . _ -, not beginning with a dot. */
+bool reco_node_is_valid(reco_str_t node);
+
+/* Creates the segment and writes its header record. RECO_IO with errno's
+ * words; EEXIST (a name taken by another incarnation) is RECO_INVALID. */
+reco_status_t reco_segment_open(reco_segment_t *s, const char *dir,
+    reco_str_t node, uint32_t incarnation, uint64_t number, uint64_t time_ms,
+    reco_error_t *err);
+
+/* Appends whole records in one write. On any failure (short write, ENOSPC,
+ * EIO, EFBIG, file unlinked) the file is cut back to 'size' and nothing of
+ * this call is in it; if even that fails the segment must not be used again
+ * (fd is closed and -1). */
+reco_status_t reco_segment_append(reco_segment_t *s, const char *data,
+    size_t len, reco_error_t *err);
+
+/* False when the file was unlinked or its folder replaced (st_nlink 0). */
+bool reco_segment_is_linked(const reco_segment_t *s);
+
+/* fdatasync. */
+reco_status_t reco_segment_sync(const reco_segment_t *s, reco_error_t *err);
+
+/* fsync, rename to .ndjson, fsync of the folder, close. A segment that holds
+ * only its header is removed instead. */
+reco_status_t reco_segment_finish(reco_segment_t *s, reco_error_t *err);
+
+typedef struct {
+    uint32_t  recovered;        /* segments renamed */
+    uint32_t  torn;             /* of these, with a torn tail cut */
+    uint32_t  empty;            /* removed: nothing but (part of) a header */
+    uint32_t  held;             /* left: their writer lives */
+} reco_recovery_t;
+
+/* Looks at every .open in dir. */
+reco_status_t reco_segment_recover(const char *dir, reco_recovery_t *out,
+    reco_error_t *err);
+
+/* ---- reading a log ------------------------------------------------------ */
+
+typedef struct reco_log_reader_s  reco_log_reader_t;
+
+/* All segments of a folder, closed and open, or a single segment's path, in
+ * order of their names (node, incarnation, number). A live segment is read to
+ * its last whole line. */
+reco_status_t reco_log_open(const char *path, reco_log_reader_t **r,
+    reco_error_t *err);
+
+/* RECO_OK with the next event (valid until the next call), RECO_NOT_FOUND at
+ * the end. A line that is no record is RECO_CORRUPT with file and line in
+ * err->message; reading may go on after it. */
+reco_status_t reco_log_next(reco_log_reader_t *r, reco_event_t **event,
+    reco_error_t *err);
+
+/* For progress and messages. */
+uint64_t reco_log_bytes_read(const reco_log_reader_t *r);
+uint64_t reco_log_bytes_total(const reco_log_reader_t *r);
+const char *reco_log_file(const reco_log_reader_t *r);
+uint64_t reco_log_line(const reco_log_reader_t *r);
+
+void reco_log_close(reco_log_reader_t *r);
+
+#endif /* RECO_SEGMENT_H */
