@@ -37,12 +37,17 @@ void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* "reco: WHAT: FIELD: MESSAGE (at byte N)"; what may be a file's name */
 void tool_fail(const char *what, const reco_error_t *err);
 
+/* The same for what a library could not do: "reco: cannot WHAT 'PATH': words
+ * of errno". */
+void tool_errno(const char *what, const char *path);
+
 /* Allocation that ends the program with a message when memory is out. */
 void *tool_alloc(size_t size);
 void *tool_realloc(void *p, size_t size);
 char *tool_strdup(const char *s);
 /* A string of len bytes as a terminated copy. */
 char *tool_dup(reco_str_t s);
+reco_str_t tool_str(const char *s);
 
 /* argp_parse with exit status 2 on wrong usage, --version, and name shown as
  * "reco NAME". */
@@ -113,12 +118,25 @@ uint64_t tool_csv_line(const tool_csv_t *csv);
 uint64_t tool_csv_bytes(const tool_csv_t *csv);
 uint64_t tool_csv_total(const tool_csv_t *csv);
 
+/* "reco: FILE:LINE: column 'COLUMN': words" for the last row; column NULL:
+ * the row as a whole. */
+void tool_csv_error(const tool_csv_t *csv, const char *column,
+    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
 /* Writes a field with quotes where they are needed. */
 void tool_csv_write(FILE *f, reco_str_t field);
 
 /* "2010-12-01 08:26:00", "2010-12-01", "...T...Z", "...+00:00", fractions;
  * without a zone it is UTC. False when it is no time. */
 bool tool_time_parse(reco_str_t text, uint64_t *time_ms);
+/* A decimal number as JSON and CSV files write it ("12", "-0.5", "1e3",
+ * ".5", "+1"), with nothing before or after it, finite. */
 bool tool_number_parse(reco_str_t text, double *number);
+
+/* SOURCE_DATE_EPOCH in milliseconds, or 0 where it is unset. False after a
+ * message when it is no number. */
+bool tool_source_date(uint64_t *time_ms);
+/* The wall clock. */
+uint64_t tool_now_ms(void);
 
 #endif /* RECO_TOOL_H */

@@ -1,0 +1,217 @@
+/*
+ * tool_output.c - output files that appear whole or not at all: written beside
+ * their place, synced, renamed. A signal that ends the program removes what is
+ * not finished yet.
+ */
+
+#include "tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_TEMPS   8
+
+/* Temporary files to be removed by a signal; read by the handler. */
+static char *volatile  temps[MAX_TEMPS];
+
+static void
+on_signal(int signo)
+{
+    int  i;
+
+    for (i = 0; i < MAX_TEMPS; i++) {
+        if (temps[i] != NULL) {
+            unlink(temps[i]);
+        }
+    }
+
+    signal(signo, SIG_DFL);
+    raise(signo);
+}
+
+static void
+remember(char *temp)
+{
+    static const int  signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+    size_t            i;
+    struct sigaction  sa;
+
+    for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        if (sigaction(signals[i], NULL, &sa) == 0
+            && sa.sa_handler == SIG_DFL)
+        {
+            sa.sa_handler = on_signal;
+            sigaction(signals[i], &sa, NULL);
+        }
+    }
+
+    for (i = 0; i < MAX_TEMPS; i++) {
+        if (temps[i] == NULL) {
+            temps[i] = temp;
+            return;
+        }
+    }
+}
+
+static void
+forget(const char *temp)
+{
+    int  i;
+
+    for (i = 0; i < MAX_TEMPS; i++) {
+        if (temps[i] == temp) {
+            temps[i] = NULL;
+        }
+    }
+}
+
+static void
+release(tool_output_t *o)
+{
+    if (o->temp != NULL) {
+        forget(o->temp);
+    }
+    free(o->temp);
+    free(o->path);
+    memset(o, 0, sizeof(*o));
+}
+
+/* A device or a pipe is written to; only a file is replaced. */
+static bool
+open_in_place(tool_output_t *o)
+{
+    o->file = fopen(o->path, "we");
+    if (o->file == NULL) {
+        tool_errno("open", o->path);
+        release(o);
+        return false;
+    }
+
+    return true;
+}
+
+bool
+tool_output_open(tool_output_t *o, const char *path)
+{
+    int          fd;
+    mode_t       mask;
+    size_t       size;
+    struct stat  st;
+
+    memset(o, 0, sizeof(*o));
+    if (path == NULL || strcmp(path, "-") == 0) {
+        o->file = stdout;
+        return true;
+    }
+
+    o->path = tool_strdup(path);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        return open_in_place(o);
+    }
+
+    size = strlen(path) + sizeof(".XXXXXX");
+    o->temp = tool_alloc(size);
+    snprintf(o->temp, size, "%s.XXXXXX", path);
+    fd = mkostemp(o->temp, O_CLOEXEC);
+    if (fd == -1) {
+        tool_errno("create", path);
+        release(o);
+        return false;
+    }
+    remember(o->temp);
+
+    mask = umask(0);
+    umask(mask);
+    fchmod(fd, 0666 & ~mask);
+    o->file = fdopen(fd, "w");
+    if (o->file == NULL) {
+        tool_errno("create", path);
+        close(fd);
+        unlink(o->temp);
+        release(o);
+        return false;
+    }
+
+    return true;
+}
+
+/* The rename itself must survive a crash too. */
+static bool
+sync_folder(const char *path)
+{
+    int    fd, rc = -1;
+    char  *copy = tool_strdup(path);
+
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd != -1) {
+        rc = fsync(fd);
+        close(fd);
+    }
+    free(copy);
+
+    return rc == 0;
+}
+
+static bool
+flush(FILE *file)
+{
+    if (ferror(file)) {
+        errno = EIO;
+        return false;
+    }
+
+    return fflush(file) == 0;
+}
+
+bool
+tool_output_commit(tool_output_t *o)
+{
+    bool         ok = flush(o->file);
+    const char  *name = o->path ? o->path : "standard output";
+
+    if (o->temp == NULL) {
+        if (o->path != NULL && fclose(o->file) != 0) {
+            ok = false;
+        }
+        if (!ok) {
+            tool_errno("write", name);
+        }
+        release(o);
+        return ok;
+    }
+
+    ok = ok && fsync(fileno(o->file)) == 0;
+    if (fclose(o->file) != 0) {
+        ok = false;
+    }
+    o->file = NULL;
+    ok = ok && rename(o->temp, o->path) == 0;
+    if (!ok) {
+        tool_errno("write", name);
+        unlink(o->temp);
+    } else if (!sync_folder(o->path)) {
+        tool_errno("sync the folder of", name);
+        ok = false;
+    }
+    release(o);
+
+    return ok;
+}
+
+void
+tool_output_abandon(tool_output_t *o)
+{
+    if (o->file != NULL && o->file != stdout) {
+        fclose(o->file);
+    }
+    if (o->temp != NULL) {
+        unlink(o->temp);
+    }
+    release(o);
+}
