@@ -85,4 +85,8 @@ bool reco_id_is_valid(reco_str_t id);
 /* Strict UTF-8 (RFC 3629): no overlong forms, no surrogates, up to U+10FFFF. */
 bool reco_utf8_is_valid(const char *data, size_t len);
 
+/* Bytes of the well-formed sequence that 'data' begins with, 1..4; 0 when it
+ * begins with none. */
+size_t reco_utf8_length(const char *data, size_t len);
+
 #endif /* RECO_BASE_H */

@@ -12,8 +12,10 @@
  * and the JSON ones). NaN, inf and trailing commas are refused in both.
  *
  * Differs from jansson (JSON_REJECT_DUPLICATES) in a short list that
- * docs/HTTP.md repeats: U+0000 in keys and strings is refused, and so are the
- * limits below.
+ * docs/HTTP.md repeats: U+0000 is allowed in keys too, as RFC 8259 has it
+ * (strings are counted, not terminated), a text that ends in a raw NUL is
+ * refused, integers beyond 64 bits are read as doubles, and the limits below
+ * hold.
  */
 
 #ifndef RECO_JSON_H
@@ -44,12 +46,13 @@ typedef enum {
 
 /* The keys seen so far, for the duplicate check. Large (it lives in the
  * worker's or tool's workspace), zeroed once by its owner and reused for text
- * after text without clearing. 'seed' may be set once to a random number so
+ * after text without clearing, but by one scan at a time: a text inside a
+ * text is scanned when the outer one is done, or with keys of its own. 'seed' may be set once to a random number so
  * that colliding keys cannot be prepared. */
 typedef struct {
     uint64_t  seed;
-    uint32_t  epoch;            /* raised for each object; slots of another
-                                   epoch are free */
+    uint32_t  epoch;            /* raised for each object; slots of an epoch
+                                   from before this text are free */
     struct {
         const char  *key;
         uint32_t     len;
@@ -77,7 +80,8 @@ typedef struct {
 } reco_json_t;
 
 /* text, arena, keys and err must outlive the scan; err gets the fault, with
- * its position. The arena needs at most len bytes (+ 8) for all strings. */
+ * its position. The arena needs at most len bytes (+ 8) for all strings. A
+ * text longer than 2 GiB is refused. */
 void reco_json_init(reco_json_t *s, reco_str_t text, unsigned flags,
     reco_arena_t *arena, reco_json_keys_t *keys, reco_error_t *err);
 
@@ -85,7 +89,7 @@ void reco_json_init(reco_json_t *s, reco_str_t text, unsigned flags,
 reco_json_token_t reco_json_next(reco_json_t *s);
 
 /* Having got 'token' as the start of a value: reads on to the end of that
- * value. False after a fault. */
+ * value; a key's value is skipped with it. False after a fault. */
 bool reco_json_skip(reco_json_t *s, reco_json_token_t token);
 
 const char *reco_json_token_name(reco_json_token_t token);
