@@ -6,19 +6,13 @@
  * knows only what may come next ('expect') and which containers are open.
  */
 
-#include <float.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "reco_json.h"
-
-#if FLT_EVAL_METHOD != 0
-#error "numbers are exact only where a double is computed as a double"
-#endif
+#include "reco_json_private.h"
 
 enum {
     EXPECT_VALUE,
@@ -45,7 +39,6 @@ static reco_json_token_t scan_value(reco_json_t *s);
 static reco_json_token_t scan_key(reco_json_t *s);
 static bool scan_string(reco_json_t *s);
 static bool scan_escapes(reco_json_t *s, char quote);
-static bool scan_escape(reco_json_t *s, char *out, size_t *n);
 static reco_json_token_t scan_number(reco_json_t *s);
 static bool add_key(reco_json_t *s);
 
@@ -570,7 +563,8 @@ take(reco_json_t *s, size_t n)
     a = s->arena;
 
     if (a == NULL || a->base == NULL || a->size - a->used < n) {
-        (void) fail_with(s, RECO_LIMIT, s->p, "no room for the text's strings");
+        (void) fail_with(s, RECO_LIMIT, s->p,
+                         "no room to decode a string");
         return NULL;
     }
 
@@ -587,7 +581,7 @@ scan_escapes(reco_json_t *s, char quote)
 {
     char         decoded[4], *start, *out;
     size_t       n, len;
-    const char  *p;
+    const char  *p, *message;
 
     start = NULL;
     len = 0;
@@ -621,12 +615,20 @@ scan_escapes(reco_json_t *s, char quote)
             break;
         }
 
-        if (!scan_escape(s, decoded, &n) || (out = take(s, n)) == NULL) {
+        message = reco_json_read_escape(&p, s->end, s->flags, decoded, &n);
+        if (message != NULL) {
+            (void) fail(s, p, message);
+            return false;
+        }
+
+        out = take(s, n);
+        if (out == NULL) {
             return false;
         }
 
         memcpy(out, decoded, n);
         len += n;
+        s->p = p;
     }
 
     s->string = (reco_str_t) { start, len };
@@ -635,327 +637,29 @@ scan_escapes(reco_json_t *s, char quote)
     return true;
 }
 
-/* The value of n hex digits at p; false when they are not all there. */
-static bool
-hex_value(const char *p, const char *end, unsigned n, uint32_t *value)
-{
-    char  c;
-
-    *value = 0;
-
-    for ( ; n > 0; n--, p++) {
-        if (p == end) {
-            return false;
-        }
-
-        c = *p;
-
-        if (c >= '0' && c <= '9') {
-            c = (char) (c - '0');
-        } else if (c >= 'a' && c <= 'f') {
-            c = (char) (c - 'a' + 10);
-        } else if (c >= 'A' && c <= 'F') {
-            c = (char) (c - 'A' + 10);
-        } else {
-            return false;
-        }
-
-        *value = *value << 4 | (uint32_t) c;
-    }
-
-    return true;
-}
-
-static size_t
-utf8_encode(uint32_t code, char *out)
-{
-    if (code < 0x80) {
-        out[0] = (char) code;
-        return 1;
-    }
-
-    if (code < 0x800) {
-        out[0] = (char) (0xc0 | code >> 6);
-        out[1] = (char) (0x80 | (code & 0x3f));
-        return 2;
-    }
-
-    if (code < 0x10000) {
-        out[0] = (char) (0xe0 | code >> 12);
-        out[1] = (char) (0x80 | (code >> 6 & 0x3f));
-        out[2] = (char) (0x80 | (code & 0x3f));
-        return 3;
-    }
-
-    out[0] = (char) (0xf0 | code >> 18);
-    out[1] = (char) (0x80 | (code >> 12 & 0x3f));
-    out[2] = (char) (0x80 | (code >> 6 & 0x3f));
-    out[3] = (char) (0x80 | (code & 0x3f));
-
-    return 4;
-}
-
-/* An escape by number: p is at the backslash, 'digits' hex digits follow the
- * letter. A high surrogate takes the low one behind it along. */
-static bool
-scan_code(reco_json_t *s, unsigned digits, char *out, size_t *n)
-{
-    uint32_t     code, low;
-    const char  *p;
-
-    p = s->p + 2;
-
-    if (!hex_value(p, s->end, digits, &code)) {
-        (void) fail(s, s->p, "expected hex digits in an escape");
-        return false;
-    }
-
-    p += digits;
-
-    if (code >= 0xd800 && code <= 0xdbff && digits == 4
-        && s->end - p >= 6 && p[0] == '\\' && p[1] == 'u'
-        && hex_value(p + 2, s->end, 4, &low)
-        && low >= 0xdc00 && low <= 0xdfff)
-    {
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        p += 6;
-    }
-
-    if (code >= 0xd800 && code <= 0xdfff) {
-        (void) fail(s, s->p, "lone surrogate in a string");
-        return false;
-    }
-
-    if (code > 0x10ffff) {
-        (void) fail(s, s->p, "escape above U+10FFFF");
-        return false;
-    }
-
-    *n = utf8_encode(code, out);
-    s->p = p;
-
-    return true;
-}
-
-/* p is at a backslash. Decodes the escape to 1..4 bytes in out. */
-static bool
-scan_escape(reco_json_t *s, char *out, size_t *n)
-{
-    char  c;
-
-    if (s->end - s->p < 2) {
-        (void) fail(s, s->end, NULL);
-        return false;
-    }
-
-    c = s->p[1];
-
-    switch (c) {
-    case '"':
-    case '\\':
-    case '/':
-        break;
-    case 'b':
-        c = '\b';
-        break;
-    case 'f':
-        c = '\f';
-        break;
-    case 'n':
-        c = '\n';
-        break;
-    case 'r':
-        c = '\r';
-        break;
-    case 't':
-        c = '\t';
-        break;
-    case 'u':
-        return scan_code(s, 4, out, n);
-    default:
-        if (s->flags & RECO_JSON_PYTHON) {
-            if (c == '\'') {
-                break;
-            }
-            if (c == 'x') {
-                return scan_code(s, 2, out, n);
-            }
-            if (c == 'U') {
-                return scan_code(s, 8, out, n);
-            }
-        }
-        (void) fail(s, s->p, "unknown escape in a string");
-        return false;
-    }
-
-    *out = c;
-    *n = 1;
-    s->p += 2;
-
-    return true;
-}
-
 /* ---- numbers ------------------------------------------------------------ */
-
-/* What a number's text says: mantissa * 10^exponent, unless 'inexact', when
- * it has more digits than the mantissa holds. */
-typedef struct {
-    uint64_t  mantissa;
-    int       digits;           /* significant ones in the mantissa */
-    int       exponent;
-    bool      inexact;
-} decimal_t;
-
-static inline bool
-is_digit(const char *p, const char *end)
-{
-    return p < end && (uint8_t) (*p - '0') < 10;
-}
-
-/* A run of digits, each taking the exponent along by 'step'. */
-static inline const char *
-scan_digits(const char *p, const char *end, decimal_t *d, int step)
-{
-    for ( ; is_digit(p, end); p++) {
-        if (d->digits == 19) {
-            d->inexact = true;
-            continue;
-        }
-
-        d->mantissa = d->mantissa * 10 + (uint64_t) (*p - '0');
-        d->digits += d->mantissa != 0;
-        d->exponent += step;
-    }
-
-    return p;
-}
-
-/* The exponent's digits; p is behind the 'e'. NULL when there are none. */
-static const char *
-scan_exponent(const char *p, const char *end, decimal_t *d)
-{
-    int   e;
-    bool  negative;
-
-    negative = p < end && *p == '-';
-
-    if (p < end && (*p == '-' || *p == '+')) {
-        p++;
-    }
-
-    if (!is_digit(p, end)) {
-        return NULL;
-    }
-
-    for (e = 0; is_digit(p, end); p++) {
-        if (e < 100000) {
-            e = e * 10 + (*p - '0');
-        }
-    }
-
-    d->exponent += negative ? -e : e;
-
-    return p;
-}
-
-/*
- * With a mantissa up to 2^53 and a power of ten up to 10^22 both are exact
- * doubles, so that one multiplication or division rounds once and is right
- * (W. Clinger, "How to read floating point numbers accurately", 1990). All
- * else goes to strtod(), on a terminated copy; it takes the locale's decimal
- * point, which is '.' because nginx and the tools stay in the "C" locale.
- */
-static bool
-number_value(const char *text, size_t len, const decimal_t *d, bool negative,
-    double *value)
-{
-    char                 copy[RECO_JSON_MAX_NUMBER + 1];
-    static const double  powers[] = {
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12,
-        1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
-    };
-
-    if (!d->inexact && d->mantissa <= (uint64_t) 1 << 53
-        && d->exponent >= -22 && d->exponent <= 22)
-    {
-        *value = (double) d->mantissa;
-
-        if (d->exponent < 0) {
-            *value /= powers[-d->exponent];
-        } else {
-            *value *= powers[d->exponent];
-        }
-
-        if (negative) {
-            *value = -*value;
-        }
-
-        return true;
-    }
-
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    *value = strtod(copy, NULL);
-
-    return isfinite(*value);
-}
 
 static reco_json_token_t
 scan_number(reco_json_t *s)
 {
-    bool         negative;
     size_t       len;
-    decimal_t    d;
-    const char  *p, *start, *end;
+    const char  *p, *message;
 
-    d = (decimal_t) { 0, 0, 0, false };
-    start = s->p;
-    end = s->end;
+    p = s->p;
+    message = reco_json_read_number(&p, s->end, &s->number);
 
-    negative = *start == '-';
-    p = start + negative;
-
-    if (!is_digit(p, end)) {
-        return fail(s, p, "expected a digit");
+    if (message != NULL) {
+        return fail(s, p, message);
     }
 
-    if (*p == '0') {
-        p++;
-        if (is_digit(p, end)) {
-            return fail(s, p, "number with a leading zero");
-        }
-    } else {
-        p = scan_digits(p, end, &d, 0);
-    }
-
-    if (p < end && *p == '.') {
-        if (!is_digit(++p, end)) {
-            return fail(s, p, "expected a digit after the decimal point");
-        }
-        p = scan_digits(p, end, &d, -1);
-    }
-
-    if (p < end && (*p == 'e' || *p == 'E')) {
-        start = p + 1;
-        p = scan_exponent(start, end, &d);
-        if (p == NULL) {
-            return fail(s, start, "expected a digit in the exponent");
-        }
-        start = s->p;
-    }
-
-    len = (size_t) (p - start);
+    len = (size_t) (p - s->p);
 
     if (len > RECO_JSON_MAX_NUMBER) {
-        return fail_with(s, RECO_LIMIT, start,
+        return fail_with(s, RECO_LIMIT, s->p,
                          "number longer than 128 bytes");
     }
 
-    if (!number_value(start, len, &d, negative, &s->number)) {
-        return fail(s, start, "number too large for a double");
-    }
-
-    s->string = (reco_str_t) { start, len };
+    s->string = (reco_str_t) { s->p, len };
     s->p = p;
     after_value(s);
 
