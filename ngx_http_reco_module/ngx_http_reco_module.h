@@ -62,6 +62,9 @@ typedef struct {
                                                   terminated */
     ngx_msec_t                 check;          /* manifest poll; 1s */
     ngx_uint_t                 index;          /* in the main conf's array */
+    u_char                    *file;           /* where the configuration named
+                                                  it first, */
+    ngx_uint_t                 line;           /* for messages */
     reco_model_t              *fallback;       /* from reco_fallback, always
                                                   set (perhaps without actions),
                                                   policy "first" */
@@ -72,6 +75,12 @@ typedef struct {
     uint32_t                  *action_labels;  /* by action: slot in the zone */
     uint32_t                  *fallback_labels;
     void                      *watch;          /* ngx_http_reco_model.c's */
+
+    /* one worker's: bounds of the model they were computed for */
+    const reco_model_t        *bounds_of;
+    uint64_t                   bounds_generation;
+    size_t                     record_bound;
+    size_t                     answer_bound;
 } ngx_http_reco_model_t;
 
 
@@ -85,7 +94,9 @@ typedef struct {
 
 
 typedef struct {
-    ngx_array_t                models;         /* ngx_http_reco_model_t */
+    ngx_array_t                models;         /* ngx_http_reco_model_t; room
+                                                  for MAX_MODELS, so that an
+                                                  element never moves */
     ngx_str_t                  node;           /* default: host name */
     ngx_shm_zone_t            *zone;           /* ctx: ngx_http_reco_zone_t */
     ngx_http_reco_log_conf_t   log;
@@ -95,6 +106,8 @@ typedef struct {
     reco_secret_t             *secret;         /* NULL: unsigned, ids raw */
     ngx_thread_pool_t         *thread_pool;    /* NULL where none is used */
     size_t                     body_max;       /* largest of all locations */
+    ngx_uint_t                 rewards;        /* unsigned  rewards:1; some
+                                                  location has reco_reward */
 } ngx_http_reco_main_conf_t;
 
 
@@ -114,6 +127,7 @@ typedef struct {
 
 
 typedef struct {
+    ngx_http_handler_pt           handler;     /* of this location, or NULL */
     ngx_http_reco_model_t        *model;       /* of this location's handler */
     const reco_format_t          *format;
     ngx_uint_t                    variant;
@@ -121,7 +135,7 @@ typedef struct {
     ngx_uint_t                    accept_unknown;  /* reco_reward unknown= */
     ngx_http_reco_decide_conf_t  *decide;      /* of reco_decide, inherited */
     ngx_flag_t                    explain;
-    size_t                        body_max;
+    size_t                        body_max;    /* reco_body_max, 16k */
 } ngx_http_reco_loc_conf_t;
 
 
@@ -138,6 +152,10 @@ typedef struct {
     reco_decision_t            decision;
     reco_reward_request_t      reward;
     reco_error_t               error;
+    char                       customer_key[32];
+    reco_arena_t               arena;          /* decoded strings of one text */
+    char                      *text;           /* answers are rendered here */
+    size_t                     text_size;
 } ngx_http_reco_workspace_t;
 
 
@@ -179,15 +197,20 @@ ngx_int_t ngx_http_reco_log_init_process(ngx_cycle_t *cycle);
 void ngx_http_reco_log_exit_process(ngx_cycle_t *cycle);
 
 /* A buffer for one record of at most max bytes, and its sequence number
- * (consumed even where the record is lost, so that the gap shows). False when
- * the log cannot be written now; the caller goes on without. */
+ * (consumed even where the record is lost, so that the gap shows). NGX_OK;
+ * NGX_ERROR when the log cannot be written now, NGX_DECLINED when there is no
+ * reco_log: the caller goes on without, by log_skip() where it waits. Between
+ * begin and end nothing else is called that may write a record. */
 ngx_int_t ngx_http_reco_log_begin(size_t max, reco_buf_t *buf, uint64_t *seq);
 
-/* The record in buf is complete. With wait: its handler is called when the
- * turn's write returned. Without: returns when it is written (variables). */
+/* The record in buf is complete (or has overflowed, and is then dropped).
+ * With wait: its handler is called when the turn's write returned, never from
+ * within this call; the result says nothing. Without: returns when it is
+ * written, NGX_OK or NGX_ERROR (variables). */
 ngx_int_t ngx_http_reco_log_end(reco_buf_t *buf, ngx_http_reco_wait_t *wait);
 
-/* begin() said no: calls wait's handler in this turn all the same, posted. */
+/* begin() said no: calls wait's handler in this turn all the same, posted,
+ * with NGX_DECLINED where there is no reco_log, else NGX_ERROR. */
 void ngx_http_reco_log_skip(ngx_http_reco_wait_t *wait);
 
 void ngx_http_reco_log_forget(ngx_http_reco_wait_t *wait);
@@ -208,6 +231,8 @@ void ngx_http_reco_geo_exit_process(ngx_cycle_t *cycle);
 
 typedef struct ngx_http_reco_zone_s  ngx_http_reco_zone_t;
 
+/* The setter of reco_zone leaves the ngx_http_reco_main_conf_t in
+ * shm_zone->data (for the log's folder); the zone takes its place. */
 ngx_int_t ngx_http_reco_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 
 /* All of these do nothing (or say "not known") without a reco_zone. */
@@ -253,7 +278,15 @@ ngx_int_t ngx_http_reco_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_reco_health_handler(ngx_http_request_t *r);
 
 
-/* ---- decisions and replies ---- */
+/* ---- decisions (ngx_http_reco_decide.c) ---- */
+
+/* What answers for a model at this moment; valid within the event. */
+typedef struct {
+    ngx_http_reco_model_t     *model;
+    const reco_model_t        *core;           /* snapshot's, or the fallback */
+    uint64_t                   generation;     /* 0: fallback */
+} ngx_http_reco_served_t;
+
 
 /* What a decision leaves in its request's pool: for the answer, for the
  * variables, for subrequests. */
@@ -264,35 +297,129 @@ typedef struct {
     ngx_str_t                  token;
     ngx_str_t                  action;         /* first of the slate */
     ngx_str_t                  slate;          /* "OFFER_2,OFFER_5" */
-    ngx_str_t                  propensity;     /* of the first, "0.25" */
-    ngx_str_t                  country;
+    uint64_t                   propensity;     /* of the first, 2^-32 */
     unsigned                   fallback:1;
-    unsigned                   unlogged:1;
+    unsigned                   unlogged:1;     /* its record was lost */
 } ngx_http_reco_result_t;
 
+
+/* What all parts of a main request share: itself, its internal redirects and
+ * its subrequests. */
 typedef struct {
-    ngx_http_reco_result_t    *result;
+    ngx_http_reco_result_t    *result;         /* NULL: none made yet */
+    unsigned                   busy:1;         /* being made: its own arguments
+                                                  cannot ask for it */
+    unsigned                   failed:1;       /* was tried; not again */
+} ngx_http_reco_share_t;
+
+
+void ngx_http_reco_serve(ngx_http_reco_model_t *model,
+    ngx_http_reco_served_t *served);
+
+/* From workspace->request to workspace->decision and, in r's pool, *result.
+ * Errors are in workspace->error. */
+reco_status_t ngx_http_reco_decide(ngx_http_request_t *r,
+    ngx_http_reco_served_t *served, ngx_http_reco_result_t **result);
+
+/* Writes the record of the decision in the workspace and counts it. With
+ * wait, its handler will be called; without, returns when it is written. */
+ngx_int_t ngx_http_reco_record(ngx_http_reco_served_t *served,
+    ngx_http_reco_result_t *result, ngx_http_reco_wait_t *wait);
+
+/* An arena with room for what a text of len bytes may need: the worker's, or
+ * one in r's pool. NULL base: no memory. */
+reco_arena_t ngx_http_reco_arena(ngx_http_request_t *r, size_t len);
+
+reco_str_t ngx_http_reco_country(ngx_http_request_t *r);
+
+/* NULL without memory; with create 0, where there is none. */
+ngx_http_reco_share_t *ngx_http_reco_share(ngx_http_request_t *r,
+    ngx_uint_t create);
+
+uint64_t ngx_http_reco_monotonic_ns(void);
+uint64_t ngx_http_reco_time_ms(void);
+
+
+/* ---- requests and replies (ngx_http_reco_body.c, ngx_http_reco_reply.c) ---- */
+
+/* A reply that waits for its record. Lives in its request's pool; a cleanup of
+ * the request forgets the wait and the deadline. */
+typedef struct {
     ngx_http_reco_wait_t       wait;
     ngx_http_request_t        *request;
+    ngx_http_reco_result_t    *result;         /* NULL: a reward */
     ngx_event_t                deadline;
-    ngx_int_t                  status;         /* of the reply that waits */
-    ngx_buf_t                 *reply;
-    uint64_t                   began_ns;
-    unsigned                   reward:1;
-    unsigned                   waiting:1;
+    ngx_uint_t                 status;
+    ngx_buf_t                 *body;
 } ngx_http_reco_ctx_t;
 
-ngx_int_t ngx_http_reco_recommend_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_reco_reward_handler(ngx_http_request_t *r);
 
 /* The whole body as one string: in place where it is one buffer in memory,
  * else copied into the pool. NGX_OK, or an HTTP status. */
 ngx_int_t ngx_http_reco_body(ngx_http_request_t *r, size_t max,
     reco_str_t *body);
 
-ngx_int_t ngx_http_reco_add_variables(ngx_conf_t *cf);
+/* Method, media type and length. NGX_DECLINED: go on. Else the answer is on
+ * its way, and this is what the handler returns. */
+ngx_int_t ngx_http_reco_check(ngx_http_request_t *r, unsigned methods);
 
-uint64_t ngx_http_reco_monotonic_ns(void);
-uint64_t ngx_http_reco_time_ms(void);
+/* Reads the body (or discards that of a GET) and calls post_handler, which
+ * finalizes. What the content handler returns. */
+ngx_int_t ngx_http_reco_read(ngx_http_request_t *r,
+    ngx_http_client_body_handler_pt post_handler);
+
+/* Room in the workspace to render size bytes of text; false without memory. */
+ngx_int_t ngx_http_reco_text(reco_buf_t *b, size_t size);
+
+/* What was rendered, as a buffer in r's pool; NULL without memory or when it
+ * did not fit. */
+ngx_buf_t *ngx_http_reco_text_buf(ngx_http_request_t *r, reco_buf_t *b);
+
+ngx_int_t ngx_http_reco_add_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+
+/* Sends a JSON answer; returns what to finalize with. */
+ngx_int_t ngx_http_reco_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_buf_t *body);
+
+/* Sends workspace->error as the location's format shows it. */
+ngx_int_t ngx_http_reco_problem(ngx_http_request_t *r, ngx_uint_t status,
+    const char *code);
+/* The same for an error that the core's status tells all of. */
+ngx_int_t ngx_http_reco_fail(ngx_http_request_t *r, reco_status_t status);
+
+/* A context whose wait ends in the answer; NULL without memory. */
+ngx_http_reco_ctx_t *ngx_http_reco_wait(ngx_http_request_t *r,
+    ngx_http_reco_result_t *result, ngx_uint_t status, ngx_buf_t *body);
+
+
+/* ---- handlers, variables, directives ---- */
+
+ngx_int_t ngx_http_reco_recommend_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_reco_reward_handler(ngx_http_request_t *r);
+
+ngx_int_t ngx_http_reco_add_variables(ngx_conf_t *cf);
+/* Log-phase handler that runs before all others: from then on a variable makes
+ * no decision any more. */
+ngx_int_t ngx_http_reco_logging(ngx_http_request_t *r);
+
+char *ngx_http_reco_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_node(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_model(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_fallback(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_reco_set_geoip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_recommend(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_reco_set_reward(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_decide(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* The fallback of a model: ids may be empty. Owned by the cycle's pool. */
+char *ngx_http_reco_make_fallback(ngx_conf_t *cf, ngx_http_reco_model_t *model,
+    ngx_str_t *ids);
 
 #endif /* NGX_HTTP_RECO_MODULE_H */
