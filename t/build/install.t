@@ -1,0 +1,70 @@
+# `make install` puts module, tool, man pages and specs where they belong, and
+# Debian's nginx loads what was installed, with the README's configuration.
+
+use strict;
+use warnings;
+
+use File::Temp qw(tempdir);
+use Test::More;
+
+my $nginx = $ENV{RECO_NGINX} // '/usr/sbin/nginx';
+plan skip_all => "no nginx at $nginx" unless -x $nginx;
+
+my $dest = tempdir(CLEANUP => 1);
+is(system("make -s install DESTDIR=$dest PREFIX=/usr > $dest/log 2>&1"), 0,
+   'make install') or diag `cat $dest/log`;
+
+ok(-x "$dest/usr/bin/reco", 'tool');
+ok(-f "$dest/usr/lib/nginx/modules/ngx_http_reco_module.so", 'module');
+ok(-f "$dest/usr/share/reco/models/offers.json", 'specs');
+
+like(`$dest/usr/bin/reco --version`, qr/\b0\.1\.0\b/, 'tool runs');
+
+# Each subcommand has a page, and the page knows each of its options.
+my @commands = `$dest/usr/bin/reco --help 2>&1` =~ /^  ([a-z]+)  +\S/mg;
+cmp_ok(scalar @commands, '>=', 11, 'subcommands are listed');
+for my $command (@commands) {
+    next if $command eq 'help';
+    my $page = "$dest/usr/share/man/man1/reco-$command.1";
+    ok(-f $page, "man page of $command") or next;
+    open my $f, '<', $page or die $!;
+    my $text = do { local $/; <$f> };
+    $text =~ s/\\-/-/g;
+    $text =~ s/\\f[A-Z]//g;
+    my $help = `$dest/usr/bin/reco $command --help 2>&1`;
+    my %options = map { $_ => 1 } $help =~ /(?<![\w-])--([a-z][a-z-]+)/g;
+    delete @options{qw(help usage version)};
+    for my $option (sort keys %options) {
+        like($text, qr/--\Q$option\E/, "reco-$command(1) knows --$option");
+    }
+}
+
+# The README's ten lines, but for its paths and port.
+open my $readme, '<', 'README.md' or die $!;
+my ($conf) = do { local $/; <$readme> } =~ /^    (load_module.*?^    \})$/ms
+    or BAIL_OUT('README.md has no configuration');
+$conf =~ s/^    //mg;
+cmp_ok(scalar(grep { /reco_/ } split /\n/, $conf), '<=', 10,
+       'ten lines do it');
+my $prefix = "$dest/prefix";
+mkdir $_ for $prefix, map { "$prefix/$_" } qw(modules log model tmp);
+system('cp', "$dest/usr/lib/nginx/modules/ngx_http_reco_module.so",
+       "$prefix/modules/");
+$conf =~ s{/var/lib/reco/shop}{$prefix/model};
+$conf =~ s{/var/log/reco}{$prefix/log};
+$conf =~ s{listen 8080}{listen 127.0.0.1:18090};
+my $paths = "pid $prefix/pid; error_log $prefix/error.log;\n";
+my $temp = join "\n", 'access_log off;',
+    map { "${_}_temp_path $prefix/tmp;" }
+    qw(client_body proxy fastcgi uwsgi scgi);
+$conf =~ s/^(load_module.*?;)/$1\n$paths/m;
+$conf =~ s/^(http \{)/$1\n$temp\n/m;
+open my $out, '>', "$prefix/nginx.conf" or die $!;
+print $out $conf;
+close $out;
+my $said = `$nginx -t -p $prefix -c $prefix/nginx.conf 2>&1`;
+is($?, 0, 'nginx accepts the configuration of the README') or diag $said;
+is_deeply([glob "$prefix/log/* $prefix/model/*"], [],
+          'and nginx -t created nothing');
+
+done_testing();
