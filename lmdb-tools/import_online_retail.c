@@ -1,0 +1,792 @@
+/*
+ * import_online_retail.c - UCI "Online Retail" (InvoiceNo, StockCode,
+ * Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country) as a CSV
+ * of customers, a CSV of actions and the facts counted on the way.
+ *
+ * Money is counted in millionths, so that sums are exact. One pass; memory
+ * grows with customers, invoices, codes and one number a sold line, not with
+ * the file.
+ *
+ * A row whose InvoiceNo begins with C is a cancellation. Customers:
+ *   country              of the customer's last row by date
+ *   orders               distinct invoices that are no cancellations
+ *   spend                sum of Quantity x UnitPrice, cancellations deducted
+ *   average_order_value  the orders' sum / orders, to the cent
+ *   recency_days         days from the last order's date to the data's last
+ *   price_band           by the orders' sum / units: below 10 low, up to 50
+ *                        medium, above high
+ * A customer without an order has no value in the last three. Actions:
+ *   name                 the most frequent description, blanks trimmed
+ *   price                median UnitPrice of the sold lines (no cancellation,
+ *                        quantity and price above 0)
+ *   category             empty
+ *   active               1 where it was sold and its code begins with five
+ *                        digits, as a product's does (POST, BANK CHARGES and
+ *                        the like do not)
+ */
+
+#include "import.h"
+#include "reco_buf.h"
+
+#define uthash_malloc(size)     tool_alloc(size)
+#define uthash_fatal(message)   abort()
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define MICROS      INT64_C(1000000)
+#define DAY_MS      UINT64_C(86400000)
+
+/* A distinct text, and how often it was seen. */
+typedef struct {
+    char            *text;
+    uint64_t         count;
+    UT_hash_handle   hh;
+} word_t;
+
+typedef struct {
+    char            *id;
+    char            *country;
+    uint64_t         last_ms;       /* of any row */
+    uint64_t         last_order_ms;
+    uint64_t         orders;
+    int64_t          spend;         /* micro-units */
+    int64_t          ordered;       /* the same, without cancellations */
+    int64_t          units;         /* of orders */
+    UT_hash_handle   hh;
+} customer_t;
+
+typedef struct {
+    char            *code;
+    word_t          *names;
+    int64_t         *prices;        /* of sold lines, micro-units */
+    size_t           nprices, room;
+    UT_hash_handle   hh;
+} product_t;
+
+enum { INVOICE, CODE, NAME, QUANTITY, DATE, PRICE, CUSTOMER, COUNTRY,
+       NCOLUMNS };
+
+static const char *const  columns[NCOLUMNS] = {
+    "InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate",
+    "UnitPrice", "CustomerID", "Country"
+};
+
+/* One row, parsed. */
+typedef struct {
+    reco_str_t   text[NCOLUMNS];
+    int64_t      quantity;
+    int64_t      price;             /* micro-units */
+    int64_t      amount;            /* quantity x price */
+    uint64_t     time_ms;
+    bool         cancelled;
+} sale_t;
+
+typedef struct {
+    const char   *customers_path;
+    const char   *actions_path;
+    bool          json;
+    char        **files;
+    int           nfiles;
+
+    word_t       *invoices;
+    word_t       *countries;
+    word_t       *orders;           /* customer and invoice */
+    customer_t   *customers;
+    product_t    *products;
+
+    uint64_t      rows, without_customer, negative_quantities, cancelled;
+    uint64_t      zero_prices, negative_prices;
+    uint64_t      first_ms, last_ms;
+    int64_t       total;            /* micro-units */
+} retail_t;
+
+/* ---- parsing ------------------------------------------------------------ */
+
+/* A decimal with at most six places, in millionths, exactly. */
+static bool
+parse_micros(reco_str_t s, int64_t *micros)
+{
+    bool     negative;
+    size_t   i, start, places = 0;
+    bool     point = false;
+    int64_t  v = 0;
+
+    negative = s.len > 0 && s.data[0] == '-';
+    start = negative ? 1 : 0;
+
+    for (i = start; i < s.len; i++) {
+        if (s.data[i] == '.' && !point && i > start) {
+            point = true;
+            continue;
+        }
+        if (s.data[i] < '0' || s.data[i] > '9' || (point && ++places > 6)
+            || __builtin_mul_overflow(v, 10, &v)
+            || __builtin_add_overflow(v, s.data[i] - '0', &v))
+        {
+            return false;
+        }
+    }
+
+    if (i == start || (point && places == 0)) {
+        return false;
+    }
+    for ( ; places < 6; places++) {
+        if (__builtin_mul_overflow(v, 10, &v)) {
+            return false;
+        }
+    }
+    *micros = negative ? -v : v;
+
+    return true;
+}
+
+static reco_str_t
+trim(reco_str_t s)
+{
+    while (s.len && (s.data[0] == ' ' || s.data[0] == '\t')) {
+        s.data++;
+        s.len--;
+    }
+    while (s.len && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) {
+        s.len--;
+    }
+
+    return s;
+}
+
+/* "17850.0", as some tool wrote a column with holes, is customer 17850. */
+static reco_str_t
+customer_id(reco_str_t s)
+{
+    size_t  i;
+
+    s = trim(s);
+    if (s.len < 3 || memcmp(s.data + s.len - 2, ".0", 2) != 0) {
+        return s;
+    }
+    for (i = 0; i < s.len - 2; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9') {
+            return s;
+        }
+    }
+    s.len -= 2;
+
+    return s;
+}
+
+static bool
+check_text(const tool_csv_t *csv, const sale_t *sale, int i, bool required)
+{
+    reco_str_t  s = sale->text[i];
+
+    if (s.len == 0) {
+        if (required) {
+            tool_csv_error(csv, columns[i], "is empty");
+        }
+        return !required;
+    }
+    if (!reco_id_is_valid(s)) {
+        tool_csv_error(csv, columns[i], "must be at most %d bytes of UTF-8 "
+                       "without control characters", RECO_MAX_ID);
+        return false;
+    }
+
+    return true;
+}
+
+static bool
+parse_sale(const tool_csv_t *csv, const int *at, const reco_str_t *fields,
+    sale_t *sale)
+{
+    int      i;
+    int64_t  micros;
+
+    for (i = 0; i < NCOLUMNS; i++) {
+        sale->text[i] = trim(fields[at[i]]);
+    }
+    sale->text[CUSTOMER] = customer_id(sale->text[CUSTOMER]);
+
+    if (!check_text(csv, sale, INVOICE, true)
+        || !check_text(csv, sale, CODE, true)
+        || !check_text(csv, sale, NAME, false)
+        || !check_text(csv, sale, CUSTOMER, false)
+        || !check_text(csv, sale, COUNTRY, true))
+    {
+        return false;
+    }
+
+    if (!parse_micros(sale->text[QUANTITY], &micros) || micros % MICROS) {
+        tool_csv_error(csv, columns[QUANTITY], "is not a whole number");
+        return false;
+    }
+    sale->quantity = micros / MICROS;
+
+    if (!parse_micros(sale->text[PRICE], &sale->price)) {
+        tool_csv_error(csv, columns[PRICE],
+                       "is not a decimal with at most six places");
+        return false;
+    }
+    if (__builtin_mul_overflow(sale->quantity, sale->price, &sale->amount)) {
+        tool_csv_error(csv, columns[PRICE], "times %s is out of range",
+                       columns[QUANTITY]);
+        return false;
+    }
+    if (!tool_time_parse(sale->text[DATE], &sale->time_ms)) {
+        tool_csv_error(csv, columns[DATE],
+                       "is not a time such as 2010-12-01 08:26:00");
+        return false;
+    }
+    sale->cancelled = sale->text[INVOICE].data[0] == 'C';
+
+    return true;
+}
+
+/* ---- counting ----------------------------------------------------------- */
+
+/* True where the text was not there before. */
+static bool
+word_add(word_t **words, reco_str_t text)
+{
+    word_t  *w;
+
+    HASH_FIND(hh, *words, text.data, text.len, w);
+    if (w != NULL) {
+        w->count++;
+        return false;
+    }
+
+    w = tool_alloc(sizeof(*w));
+    w->text = tool_dup(text);
+    w->count = 1;
+    HASH_ADD_KEYPTR(hh, *words, w->text, text.len, w);
+
+    return true;
+}
+
+static void
+words_free(word_t **words)
+{
+    word_t  *w, *next;
+
+    HASH_ITER(hh, *words, w, next) {
+        HASH_DEL(*words, w);
+        free(w->text);
+        free(w);
+    }
+}
+
+static customer_t *
+customer_find(retail_t *r, reco_str_t id)
+{
+    customer_t  *c;
+
+    HASH_FIND(hh, r->customers, id.data, id.len, c);
+    if (c == NULL) {
+        c = tool_alloc(sizeof(*c));
+        c->id = tool_dup(id);
+        HASH_ADD_KEYPTR(hh, r->customers, c->id, id.len, c);
+    }
+
+    return c;
+}
+
+static void
+count_order(retail_t *r, customer_t *c, const sale_t *sale)
+{
+    char        pair[2 * RECO_MAX_ID + 2];
+    reco_str_t  key = { pair, 0 };
+
+    key.len = (size_t) snprintf(pair, sizeof(pair), "%s\n%.*s", c->id,
+                                (int) sale->text[INVOICE].len,
+                                sale->text[INVOICE].data);
+    if (word_add(&r->orders, key)) {
+        c->orders++;
+    }
+}
+
+/* False when a sum leaves its range. */
+static bool
+count_customer(retail_t *r, const sale_t *sale)
+{
+    customer_t  *c = customer_find(r, sale->text[CUSTOMER]);
+
+    if (c->country == NULL || sale->time_ms >= c->last_ms) {
+        if (c->country == NULL
+            || !reco_str_equal(tool_str(c->country), sale->text[COUNTRY]))
+        {
+            free(c->country);
+            c->country = tool_dup(sale->text[COUNTRY]);
+        }
+        c->last_ms = sale->time_ms;
+    }
+
+    if (__builtin_add_overflow(c->spend, sale->amount, &c->spend)) {
+        return false;
+    }
+    if (sale->cancelled) {
+        return true;
+    }
+
+    count_order(r, c, sale);
+    if (sale->time_ms > c->last_order_ms) {
+        c->last_order_ms = sale->time_ms;
+    }
+
+    return !__builtin_add_overflow(c->ordered, sale->amount, &c->ordered)
+           && !__builtin_add_overflow(c->units, sale->quantity, &c->units);
+}
+
+static void
+count_product(retail_t *r, const sale_t *sale)
+{
+    product_t   *p;
+    reco_str_t   code = sale->text[CODE];
+
+    HASH_FIND(hh, r->products, code.data, code.len, p);
+    if (p == NULL) {
+        p = tool_alloc(sizeof(*p));
+        p->code = tool_dup(code);
+        HASH_ADD_KEYPTR(hh, r->products, p->code, code.len, p);
+    }
+
+    if (sale->text[NAME].len) {
+        word_add(&p->names, sale->text[NAME]);
+    }
+
+    if (!sale->cancelled && sale->quantity > 0 && sale->price > 0) {
+        if (p->nprices == p->room) {
+            p->room = p->room ? 2 * p->room : 8;
+            p->prices = tool_realloc(p->prices,
+                                     p->room * sizeof(p->prices[0]));
+        }
+        p->prices[p->nprices++] = sale->price;
+    }
+}
+
+static bool
+count_sale(retail_t *r, const tool_csv_t *csv, const sale_t *sale)
+{
+    r->rows++;
+    r->without_customer += sale->text[CUSTOMER].len == 0;
+    r->negative_quantities += sale->quantity < 0;
+    r->cancelled += sale->cancelled;
+    r->zero_prices += sale->price == 0;
+    r->negative_prices += sale->price < 0;
+
+    if (r->rows == 1 || sale->time_ms < r->first_ms) {
+        r->first_ms = sale->time_ms;
+    }
+    if (sale->time_ms > r->last_ms) {
+        r->last_ms = sale->time_ms;
+    }
+
+    word_add(&r->invoices, sale->text[INVOICE]);
+    word_add(&r->countries, sale->text[COUNTRY]);
+    count_product(r, sale);
+
+    if (__builtin_add_overflow(r->total, sale->amount, &r->total)
+        || (sale->text[CUSTOMER].len && !count_customer(r, sale)))
+    {
+        tool_csv_error(csv, NULL, "the sums are out of range");
+        return false;
+    }
+
+    return true;
+}
+
+static bool
+find_columns(const tool_csv_t *csv, const char *path, int *at)
+{
+    int  i;
+
+    for (i = 0; i < NCOLUMNS; i++) {
+        at[i] = tool_csv_find(csv, columns[i]);
+        if (at[i] < 0) {
+            tool_error("%s: there is no column '%s'", path, columns[i]);
+            return false;
+        }
+    }
+
+    return true;
+}
+
+static bool
+read_sales(retail_t *r, const char *path)
+{
+    int                 at[NCOLUMNS];
+    bool                ok;
+    sale_t              sale;
+    tool_csv_t         *csv = tool_csv_open(path);
+    tool_progress_t     progress;
+    tool_csv_result_t   rc = TOOL_CSV_ERROR;
+    const reco_str_t   *fields;
+
+    if (csv == NULL) {
+        return false;
+    }
+
+    ok = find_columns(csv, path, at);
+    tool_progress_begin(&progress, "reading", tool_csv_total(csv));
+    while (ok && (rc = tool_csv_next(csv, &fields)) == TOOL_CSV_ROW) {
+        ok = parse_sale(csv, at, fields, &sale) && count_sale(r, csv, &sale);
+        tool_progress_at(&progress, tool_csv_bytes(csv));
+    }
+    tool_progress_end(&progress);
+
+    if (ok && rc == TOOL_CSV_BAD_ROW) {
+        tool_csv_error(csv, NULL, "%s", tool_csv_reason(csv));
+    }
+    tool_csv_close(csv);
+
+    return ok && rc == TOOL_CSV_END;
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+/* Exactly, without zeros at the end. */
+static const char *
+decimal(int64_t micros, char *text, size_t size)
+{
+    size_t    n;
+    uint64_t  v = micros < 0 ? -(uint64_t) micros : (uint64_t) micros;
+
+    n = (size_t) snprintf(text, size, "%s%llu.%06llu", micros < 0 ? "-" : "",
+                          (unsigned long long) (v / MICROS),
+                          (unsigned long long) (v % MICROS));
+    while (text[n - 1] == '0') {
+        text[--n] = '\0';
+    }
+    if (text[n - 1] == '.') {
+        text[--n] = '\0';
+    }
+
+    return text;
+}
+
+/* Micro-units / n to the nearest cent, halves away from zero. */
+static int64_t
+cents(int64_t sum, uint64_t n)
+{
+    __int128  unit = (__int128) n * (MICROS / 100), twice = (__int128) sum * 2;
+    __int128  c = (twice + (sum < 0 ? -unit : unit)) / (2 * unit);
+
+    return (int64_t) c * (MICROS / 100);
+}
+
+static const char *
+price_band(const customer_t *c)
+{
+    __int128  units = c->units;
+
+    if (c->units <= 0) {
+        return "";
+    }
+    if (c->ordered < 10 * MICROS * units) {
+        return "low";
+    }
+
+    return c->ordered <= 50 * MICROS * units ? "medium" : "high";
+}
+
+static int
+by_id(const customer_t *a, const customer_t *b)
+{
+    return strcmp(a->id, b->id);
+}
+
+static int
+by_code(const product_t *a, const product_t *b)
+{
+    return strcmp(a->code, b->code);
+}
+
+static void
+write_customer(FILE *f, const retail_t *r, const customer_t *c)
+{
+    char  spend[32], average[32] = "", recency[32] = "";
+
+    decimal(c->spend, spend, sizeof(spend));
+    if (c->orders) {
+        decimal(cents(c->ordered, c->orders), average, sizeof(average));
+        snprintf(recency, sizeof(recency), "%llu",
+                 (unsigned long long) (r->last_ms / DAY_MS
+                                       - c->last_order_ms / DAY_MS));
+    }
+
+    tool_csv_write(f, tool_str(c->id));
+    fputc(',', f);
+    tool_csv_write(f, tool_str(c->country));
+    fprintf(f, ",%llu,%s,%s,%s,%s\n", (unsigned long long) c->orders, spend,
+            average, recency, price_band(c));
+}
+
+static bool
+write_customers(retail_t *r, tool_output_t *out)
+{
+    customer_t  *c, *next;
+
+    HASH_SORT(r->customers, by_id);
+    fputs("customer,country,orders,spend,average_order_value,recency_days,"
+          "price_band\n", out->file);
+    HASH_ITER(hh, r->customers, c, next) {
+        write_customer(out->file, r, c);
+    }
+
+    return true;
+}
+
+/* The most frequent; of equals the first in byte order. */
+static const char *
+best_name(word_t *names)
+{
+    word_t  *w, *next, *best = NULL;
+
+    HASH_ITER(hh, names, w, next) {
+        if (best == NULL || w->count > best->count
+            || (w->count == best->count && strcmp(w->text, best->text) < 0))
+        {
+            best = w;
+        }
+    }
+
+    return best ? best->text : "";
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    int64_t  x = *(const int64_t *) a, y = *(const int64_t *) b;
+
+    return (x > y) - (x < y);
+}
+
+/* n > 0; the mean of the two in the middle where n is even. */
+static int64_t
+median(int64_t *v, size_t n)
+{
+    qsort(v, n, sizeof(v[0]), by_value);
+
+    return n % 2 ? v[n / 2] : v[n / 2 - 1] + (v[n / 2] - v[n / 2 - 1]) / 2;
+}
+
+static bool
+is_product(const char *code)
+{
+    return strspn(code, "0123456789") >= 5;
+}
+
+static bool
+write_actions(retail_t *r, tool_output_t *out)
+{
+    char        price[32];
+    product_t  *p, *next;
+
+    HASH_SORT(r->products, by_code);
+    fputs("id,name,price,category,active\n", out->file);
+    HASH_ITER(hh, r->products, p, next) {
+        price[0] = '\0';
+        if (p->nprices) {
+            decimal(median(p->prices, p->nprices), price, sizeof(price));
+        }
+        tool_csv_write(out->file, tool_str(p->code));
+        fputc(',', out->file);
+        tool_csv_write(out->file, tool_str(best_name(p->names)));
+        fprintf(out->file, ",%s,,%d\n", price,
+                p->nprices && is_product(p->code));
+    }
+
+    return true;
+}
+
+/* Both files are whole before either gets its name. */
+static bool
+write_files(retail_t *r)
+{
+    bool           ok = true;
+    tool_output_t  customers = { 0 }, actions = { 0 };
+
+    if (r->customers_path != NULL) {
+        ok = tool_output_open(&customers, r->customers_path)
+             && write_customers(r, &customers);
+    }
+    if (ok && r->actions_path != NULL) {
+        ok = tool_output_open(&actions, r->actions_path)
+             && write_actions(r, &actions);
+    }
+
+    if (ok && customers.file != NULL) {
+        ok = tool_output_commit(&customers);
+    }
+    if (ok && actions.file != NULL) {
+        ok = tool_output_commit(&actions);
+    }
+    tool_output_abandon(&customers);
+    tool_output_abandon(&actions);
+
+    return ok;
+}
+
+/* ---- facts -------------------------------------------------------------- */
+
+static json_t *
+date(uint64_t time_ms)
+{
+    char        text[32];
+    reco_buf_t  b;
+
+    reco_buf_init(&b, text, sizeof(text));
+    reco_buf_date(&b, time_ms);
+
+    return json_stringn(text, reco_buf_len(&b));
+}
+
+static json_t *
+facts(const retail_t *r)
+{
+    char     total[32];
+    json_t  *o = json_object();
+
+    json_object_set_new(o, "rows", json_integer((json_int_t) r->rows));
+    json_object_set_new(o, "invoices", json_integer(HASH_COUNT(r->invoices)));
+    json_object_set_new(o, "stock_codes",
+                        json_integer(HASH_COUNT(r->products)));
+    json_object_set_new(o, "customers",
+                        json_integer(HASH_COUNT(r->customers)));
+    json_object_set_new(o, "countries",
+                        json_integer(HASH_COUNT(r->countries)));
+    json_object_set_new(o, "rows_without_customer",
+                        json_integer((json_int_t) r->without_customer));
+    json_object_set_new(o, "negative_quantities",
+                        json_integer((json_int_t) r->negative_quantities));
+    json_object_set_new(o, "cancelled_rows",
+                        json_integer((json_int_t) r->cancelled));
+    json_object_set_new(o, "zero_prices",
+                        json_integer((json_int_t) r->zero_prices));
+    json_object_set_new(o, "negative_prices",
+                        json_integer((json_int_t) r->negative_prices));
+    json_object_set_new(o, "total",
+                        json_string(decimal(r->total, total, sizeof(total))));
+    json_object_set_new(o, "first_date", date(r->first_ms));
+    json_object_set_new(o, "last_date", date(r->last_ms));
+
+    return o;
+}
+
+static void
+print_facts(json_t *o)
+{
+    const char  *key;
+    json_t      *value;
+
+    json_object_foreach(o, key, value) {
+        if (json_is_string(value)) {
+            printf("%-22s %s\n", key, json_string_value(value));
+        } else {
+            printf("%-22s %lld\n", key,
+                   (long long) json_integer_value(value));
+        }
+    }
+    json_decref(o);
+}
+
+/* ---- command ------------------------------------------------------------ */
+
+enum { OPT_CUSTOMERS = 256, OPT_ACTIONS, OPT_JSON };
+
+static const struct argp_option  options[] = {
+    { "customers", OPT_CUSTOMERS, "CSV", 0,
+      "write the customers' records there", 0 },
+    { "actions", OPT_ACTIONS, "CSV", 0, "write the catalogue there", 0 },
+    { "json", OPT_JSON, NULL, 0, "print the facts as JSON", 0 },
+    { 0 }
+};
+
+static error_t
+on_option(int key, char *arg, struct argp_state *state)
+{
+    retail_t  *r = state->input;
+
+    switch (key) {
+    case OPT_CUSTOMERS:
+        r->customers_path = arg;
+        return 0;
+    case OPT_ACTIONS:
+        r->actions_path = arg;
+        return 0;
+    case OPT_JSON:
+        r->json = true;
+        return 0;
+    case ARGP_KEY_ARGS:
+        r->files = state->argv + state->next;
+        r->nfiles = state->argc - state->next;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "a FILE is needed");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp  argp = {
+    options, on_option, "FILE...",
+    "Reads UCI's Online Retail sales (CSV, may be compressed) into a CSV of "
+    "customers and a CSV of actions, and prints the facts counted on the way.",
+    NULL, NULL, NULL
+};
+
+static void
+release(retail_t *r)
+{
+    product_t   *p, *next_product;
+    customer_t  *c, *next_customer;
+
+    words_free(&r->invoices);
+    words_free(&r->countries);
+    words_free(&r->orders);
+
+    HASH_ITER(hh, r->customers, c, next_customer) {
+        HASH_DEL(r->customers, c);
+        free(c->id);
+        free(c->country);
+        free(c);
+    }
+
+    HASH_ITER(hh, r->products, p, next_product) {
+        HASH_DEL(r->products, p);
+        words_free(&p->names);
+        free(p->code);
+        free(p->prices);
+        free(p);
+    }
+}
+
+int
+import_online_retail(int argc, char **argv)
+{
+    int       i;
+    bool      ok = true;
+    retail_t  r = { 0 };
+
+    tool_parse(&argp, "import online-retail", argc, argv, &r);
+
+    for (i = 0; ok && i < r.nfiles; i++) {
+        ok = read_sales(&r, r.files[i]);
+    }
+    if (ok && r.rows == 0) {
+        tool_error("%s: there are no rows", r.files[0]);
+        ok = false;
+    }
+    ok = ok && write_files(&r);
+
+    if (ok && r.json) {
+        tool_print_json(facts(&r));
+    } else if (ok) {
+        print_facts(facts(&r));
+    }
+    release(&r);
+
+    return ok ? 0 : 1;
+}
