@@ -47,8 +47,9 @@ typedef enum {
 /* The keys seen so far, for the duplicate check. Large (it lives in the
  * worker's or tool's workspace), zeroed once by its owner and reused for text
  * after text without clearing, but by one scan at a time: a text inside a
- * text is scanned when the outer one is done, or with keys of its own. 'seed' may be set once to a random number so
- * that colliding keys cannot be prepared. */
+ * text is scanned when the outer one is done, or with keys of its own. 'seed'
+ * may be set once to a random number so that colliding keys cannot be
+ * prepared. */
 typedef struct {
     uint64_t  seed;
     uint32_t  epoch;            /* raised for each object; slots of an epoch
