@@ -70,8 +70,9 @@ uint32_t reco_feature_bin(const reco_feature_t *f, double x);
 
 /* The state key of the policy: the state features' fields in order, each the
  * bin (number with bins), the code or the word, empty when missing, joined by
- * the byte 0x1f; with per_slot, the slot (from 1) as a last field. Returns its
- * length, at most RECO_MAX_STATE_KEY, or 0 when it does not fit 'size'. */
+ * the byte 0x1f; with per_slot, the slot (from 1) as a last field. A key that
+ * would be empty is one byte 0x1f. Returns its length, at most
+ * RECO_MAX_STATE_KEY, or 0 when it does not fit 'size'. */
 size_t reco_state_key(const reco_model_t *model, const reco_features_t *f,
     uint32_t slot, char *key, size_t size);
 

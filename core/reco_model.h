@@ -167,6 +167,8 @@ typedef struct {
                                    all places beyond; by action: one for each
                                    action of the catalogue */
     uint32_t           nweights;
+    reco_str_t        *ids;     /* by action, until the model is bound: whose
+                                   weight each is, as the spec gives them */
 } reco_weights_t;
 
 typedef struct {

@@ -1,0 +1,483 @@
+/*
+ * reco_spec.c - a spec's text to a model, and a spec's text to a spec's text
+ * with its quantiles resolved. The JSON tree lives only within the call.
+ */
+
+#include "reco_spec_internal.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+
+/* ---- text to tree ------------------------------------------------------- */
+
+static json_t *
+parse(reco_str_t text, reco_error_t *err)
+{
+    json_t        *root;
+    json_error_t   fault;
+
+    root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &fault);
+
+    if (root == NULL) {
+        reco_error_set(err, RECO_INVALID, NULL, "line %d, column %d: %s",
+                       fault.line, fault.column, fault.text);
+
+        if (err != NULL && fault.position >= 0) {
+            err->position = (size_t) fault.position;
+        }
+    }
+
+    return root;
+}
+
+
+/* ---- "model", "version", "salt" ----------------------------------------- */
+
+static bool
+read_salt(reco_spec_t *sp, const json_t *root)
+{
+    reco_str_t            salt;
+    XXH128_canonical_t    canonical;
+
+    salt = sp->model->name;
+
+    if (!reco_spec_member_id(sp, root, "salt", false, &salt)) {
+        return false;
+    }
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(salt.data, salt.len));
+    memcpy(sp->model->salt, canonical.digest, sizeof(sp->model->salt));
+
+    return true;
+}
+
+
+static bool
+read_identity(reco_spec_t *sp, const json_t *root)
+{
+    sp->model->version = RECO_STR("0");
+
+    return reco_spec_member_id(sp, root, "model", true, &sp->model->name)
+           && reco_spec_member_id(sp, root, "version", false,
+                                  &sp->model->version)
+           && read_salt(sp, root);
+}
+
+
+/* ---- "actions" ---------------------------------------------------------- */
+
+static bool
+read_action(reco_spec_t *sp, const json_t *obj, reco_action_t *action)
+{
+    size_t         i, mark;
+    const json_t  *value;
+
+    static const char *const  names[] = {
+        "id", "name", "price", "category", "active", NULL
+    };
+
+    const struct {
+        const char  *name;
+        reco_str_t  *text;
+    } texts[] = {
+        { "name", &action->name },
+        { "category", &action->category },
+    };
+
+    action->price = NAN;
+    action->active = true;
+
+    if (!reco_spec_object(sp, obj, names)
+        || !reco_spec_member_id(sp, obj, "id", true, &action->id)
+        || !reco_spec_member_number(sp, obj, "price", -DBL_MAX, DBL_MAX,
+                                    &action->price)
+        || !reco_spec_member_bool(sp, obj, "active", &action->active))
+    {
+        return false;
+    }
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        *texts[i].text = RECO_STR("");
+
+        value = json_object_get(obj, texts[i].name);
+        if (value == NULL) {
+            continue;
+        }
+
+        mark = reco_spec_push(sp, texts[i].name);
+
+        if (!reco_spec_text(sp, value, texts[i].text)) {
+            return false;
+        }
+
+        reco_spec_pop(sp, mark);
+    }
+
+    return true;
+}
+
+
+static bool
+read_action_list(reco_spec_t *sp, const json_t *array)
+{
+    size_t             i, n, mark;
+    reco_catalogue_t  *c = &sp->model->catalogue;
+
+    if (!reco_spec_array(sp, array, 0, RECO_MAX_ACTIONS)) {
+        return false;
+    }
+
+    n = json_array_size(array);
+    c->actions = reco_spec_alloc(sp, n, sizeof(reco_action_t));
+    if (c->actions == NULL) {
+        return false;
+    }
+
+    for (i = 0; i < n; i++) {
+        mark = reco_spec_push_index(sp, i);
+
+        if (!read_action(sp, json_array_get(array, i), &c->actions[i])) {
+            return false;
+        }
+
+        reco_spec_pop(sp, mark);
+    }
+
+    c->n = (uint32_t) n;
+
+    return true;
+}
+
+
+static bool
+read_actions(reco_spec_t *sp, const json_t *root, reco_str_t *file)
+{
+    size_t         mark;
+    const json_t  *value;
+
+    static const char *const  names[] = { "file", NULL };
+
+    mark = reco_spec_push(sp, "actions");
+    value = json_object_get(root, "actions");
+
+    if (json_is_array(value)) {
+        if (!read_action_list(sp, value)) {
+            return false;
+        }
+
+    } else if (json_is_object(value)) {
+        if (!reco_spec_object(sp, value, names)
+            || !reco_spec_member_id(sp, value, "file", true, file))
+        {
+            return false;
+        }
+
+    } else {
+        return reco_spec_fail(sp, "must be an array of actions or "
+                              "{\"file\": NAME}");
+    }
+
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
+/* ---- "columns" ---------------------------------------------------------- */
+
+static bool
+read_column_map(reco_spec_t *sp, const json_t *obj, const char *name,
+    reco_column_t **columns, uint32_t *ncolumns)
+{
+    void     *iter;
+    json_t   *map;
+    size_t    mark, inner;
+
+    map = json_object_get(obj, name);
+    if (map == NULL) {
+        return true;
+    }
+
+    mark = reco_spec_push(sp, name);
+
+    if (!json_is_object(map)) {
+        return reco_spec_fail(sp, "must be an object from name to column");
+    }
+
+    *columns = reco_spec_alloc(sp, json_object_size(map),
+                               sizeof(reco_column_t));
+    if (*columns == NULL) {
+        return false;
+    }
+
+    for (iter = json_object_iter(map);
+         iter != NULL;
+         iter = json_object_iter_next(map, iter))
+    {
+        inner = reco_spec_push(sp, json_object_iter_key(iter));
+
+        if (!reco_spec_key(sp, json_object_iter_key(iter),
+                           &(*columns)[*ncolumns].name)
+            || !reco_spec_id(sp, json_object_iter_value(iter),
+                             &(*columns)[*ncolumns].column))
+        {
+            return false;
+        }
+
+        (*ncolumns)++;
+        reco_spec_pop(sp, inner);
+    }
+
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
+static bool
+read_columns(reco_spec_t *sp, const json_t *root)
+{
+    size_t         mark;
+    uint32_t       i;
+    reco_model_t  *model = sp->model;
+    const json_t  *obj;
+
+    static const char *const  names[] = {
+        "customer", "features", "actions", NULL
+    };
+
+    model->customer_column = RECO_STR("customer");
+
+    obj = json_object_get(root, "columns");
+    if (obj == NULL) {
+        return true;
+    }
+
+    mark = reco_spec_push(sp, "columns");
+
+    if (!reco_spec_object(sp, obj, names)
+        || !reco_spec_member_id(sp, obj, "customer", false,
+                                &model->customer_column)
+        || !read_column_map(sp, obj, "features", &model->feature_columns,
+                            &model->nfeature_columns)
+        || !read_column_map(sp, obj, "actions", &model->action_columns,
+                            &model->naction_columns))
+    {
+        return false;
+    }
+
+    for (i = 0; i < model->nfeature_columns; i++) {
+        if (reco_model_request_feature(model, model->feature_columns[i].name)
+            == -1)
+        {
+            reco_spec_push(sp, "features");
+            reco_spec_push(sp, model->feature_columns[i].name.data);
+            return reco_spec_fail(sp, "no feature comes from a request field "
+                                  "of this name");
+        }
+    }
+
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
+/* ---- the spec ----------------------------------------------------------- */
+
+static bool
+read_part(reco_spec_t *sp, const json_t *root, const char *name,
+    bool (*read)(reco_spec_t *sp, const json_t *value), bool always)
+{
+    size_t         mark;
+    const json_t  *value;
+
+    value = json_object_get(root, name);
+    if (value == NULL && !always) {
+        return true;
+    }
+
+    mark = reco_spec_push(sp, name);
+
+    if (!read(sp, value)) {
+        return false;
+    }
+
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
+static bool
+read_spec(reco_spec_t *sp, const json_t *root, reco_str_t *file)
+{
+    static const char *const  names[] = {
+        "model", "version", "salt", "description", "features", "actions",
+        "rules", "policy", "reward", "columns", NULL
+    };
+
+    /* features first: rules, policy and columns name them */
+    return reco_spec_object(sp, root, names)
+           && read_identity(sp, root)
+           && read_part(sp, root, "features", reco_spec_features, false)
+           && read_actions(sp, root, file)
+           && read_part(sp, root, "rules", reco_spec_rules, false)
+           && read_part(sp, root, "policy", reco_spec_policy, true)
+           && read_part(sp, root, "reward", reco_spec_reward, true)
+           && read_columns(sp, root);
+}
+
+
+reco_status_t
+reco_spec_read(reco_str_t text, reco_model_t **model, reco_str_t *actions_file,
+    reco_error_t *err)
+{
+    json_t       *root;
+    reco_str_t    file = RECO_STR("");
+    reco_spec_t   sp = { .err = err, .path = "$", .len = 1 };
+
+    *model = NULL;
+
+    root = parse(text, err);
+    if (root == NULL) {
+        return RECO_INVALID;
+    }
+
+    sp.model = reco_model_new();
+
+    if (sp.model == NULL) {
+        reco_spec_no_memory(&sp);
+
+    } else if (read_spec(&sp, root, &file)) {
+        *model = sp.model;
+
+        if (actions_file != NULL) {
+            *actions_file = file;
+        }
+
+    } else {
+        reco_model_free(sp.model);
+    }
+
+    json_decref(root);
+
+    return sp.status;
+}
+
+
+/* ---- resolving quantiles ------------------------------------------------ */
+
+static bool
+set_edges(json_t *feature, const double *edges, uint32_t nedges)
+{
+    json_t    *array;
+    uint32_t   i;
+
+    array = json_array();
+    if (array == NULL) {
+        return false;
+    }
+
+    for (i = 0; i < nedges; i++) {
+        if (json_array_append_new(array, json_real(edges[i])) != 0) {
+            json_decref(array);
+            return false;
+        }
+    }
+
+    return json_object_set_new(json_object_get(feature, "bins"), "edges",
+                               array) == 0;
+}
+
+
+static reco_status_t
+check_edges(const reco_feature_t *f, uint32_t feature, const double *edges,
+    uint32_t nedges, reco_error_t *err)
+{
+    uint32_t     i;
+    reco_spec_t  sp = { .err = err, .path = "$", .len = 1 };
+
+    reco_spec_push(&sp, "features");
+    reco_spec_push_index(&sp, feature);
+    reco_spec_push(&sp, "bins");
+
+    if (nedges >= f->quantiles) {
+        reco_spec_fail(&sp, "has %u edges, at most %u make %u quantiles",
+                       nedges, f->quantiles - 1, f->quantiles);
+        return RECO_INVALID;
+    }
+
+    for (i = 0; i < nedges; i++) {
+        if (!isfinite(edges[i]) || (i > 0 && !(edges[i] > edges[i - 1]))) {
+            reco_spec_fail(&sp, "edge %u is not a number above the one before",
+                           i);
+            return RECO_INVALID;
+        }
+    }
+
+    return RECO_OK;
+}
+
+
+reco_status_t
+reco_spec_resolve(reco_str_t text, const reco_model_t *model,
+    double *const *edges, const uint32_t *nedges, char **out, size_t *out_len,
+    reco_error_t *err)
+{
+    json_t                *root, *features;
+    uint32_t               i;
+    reco_status_t          status;
+    const reco_feature_t  *f;
+
+    *out = NULL;
+    *out_len = 0;
+
+    root = parse(text, err);
+    if (root == NULL) {
+        return RECO_INVALID;
+    }
+
+    status = RECO_OK;
+    features = json_object_get(root, "features");
+
+    for (i = 0; i < model->nfeatures && edges != NULL; i++) {
+        f = &model->features[i];
+
+        if (f->quantiles == 0 || (edges[i] == NULL && nedges[i] != 0)) {
+            continue;
+        }
+
+        status = check_edges(f, i, edges[i], nedges[i], err);
+        if (status != RECO_OK) {
+            goto done;
+        }
+
+        if (!set_edges(json_array_get(features, i), edges[i], nedges[i])) {
+            goto no_memory;
+        }
+    }
+
+    *out = json_dumps(root, JSON_COMPACT|JSON_SORT_KEYS);
+
+    if (*out != NULL) {
+        *out_len = strlen(*out);
+        goto done;
+    }
+
+no_memory:
+
+    status = reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
+
+done:
+
+    json_decref(root);
+
+    return status;
+}

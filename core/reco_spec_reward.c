@@ -1,0 +1,262 @@
+/*
+ * reco_spec_reward.c - "reward" of a spec: how logged facts become a number,
+ * and durations.
+ */
+
+#include "reco_spec_internal.h"
+
+#include <float.h>
+#include <string.h>
+
+#define DEFAULT_HORIZON_MS  ((uint64_t) 30 * 60 * 1000)
+#define MAX_VALUE           1e12
+
+static const char  per_unit[] = "_per_unit";
+
+
+bool
+reco_duration_parse(reco_str_t text, uint64_t *ms)
+{
+    size_t      i, u;
+    uint64_t    n, digit;
+    reco_str_t  unit;
+
+    static const struct {
+        const char  *name;
+        uint64_t     ms;
+    } units[] = {
+        { "ms", 1 },
+        { "",   1000 },
+        { "s",  1000 },
+        { "m",  60 * 1000 },
+        { "h",  60 * 60 * 1000 },
+        { "d",  24 * 60 * 60 * 1000 },
+    };
+
+    n = 0;
+
+    for (i = 0;
+         i < text.len && text.data[i] >= '0' && text.data[i] <= '9';
+         i++)
+    {
+        digit = (uint64_t) (text.data[i] - '0');
+
+        if (n > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+
+        n = n * 10 + digit;
+    }
+
+    if (i == 0) {
+        return false;
+    }
+
+    unit = (reco_str_t) { text.data + i, text.len - i };
+
+    for (u = 0; u < sizeof(units) / sizeof(units[0]); u++) {
+        if (unit.len == strlen(units[u].name)
+            && memcmp(unit.data, units[u].name, unit.len) == 0)
+        {
+            if (n > UINT64_MAX / units[u].ms) {
+                return false;
+            }
+
+            *ms = n * units[u].ms;
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* ---- terms -------------------------------------------------------------- */
+
+/* "over": "60s" or 60, a sum above which the term counts; durations are
+ * summed in seconds. */
+static bool
+read_over(reco_spec_t *sp, const json_t *value, reco_term_t *term)
+{
+    size_t    mark;
+    uint64_t  ms;
+
+    mark = reco_spec_push(sp, "over");
+
+    if (term->kind == RECO_TERM_PER_UNIT) {
+        return reco_spec_fail(sp, "is not for a reward per unit");
+    }
+
+    term->kind = RECO_TERM_OVER;
+
+    if (json_is_string(value)) {
+        if (!reco_spec_duration(sp, value, &ms)) {
+            return false;
+        }
+
+        term->over = (double) ms / 1000;
+
+    } else if (!reco_spec_number(sp, value, -DBL_MAX, DBL_MAX, &term->over)) {
+        return false;
+    }
+
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
+static bool
+read_term_object(reco_spec_t *sp, const json_t *obj, reco_term_t *term)
+{
+    size_t         mark;
+    const json_t  *over, *window;
+
+    static const char *const  names[] = { "over", "value", "window", NULL };
+
+    if (!reco_spec_object(sp, obj, names)) {
+        return false;
+    }
+
+    if (json_object_get(obj, "value") == NULL) {
+        reco_spec_push(sp, "value");
+        return reco_spec_fail(sp, "is missing");
+    }
+
+    if (!reco_spec_member_number(sp, obj, "value", -MAX_VALUE, MAX_VALUE,
+                                 &term->value))
+    {
+        return false;
+    }
+
+    over = json_object_get(obj, "over");
+    if (over != NULL && !read_over(sp, over, term)) {
+        return false;
+    }
+
+    window = json_object_get(obj, "window");
+    if (window != NULL) {
+        mark = reco_spec_push(sp, "window");
+
+        if (!reco_spec_duration(sp, window, &term->window_ms)) {
+            return false;
+        }
+
+        reco_spec_pop(sp, mark);
+    }
+
+    return true;
+}
+
+
+static bool
+read_term(reco_spec_t *sp, const char *key, const json_t *value,
+    reco_term_t *term)
+{
+    size_t  mark, suffix = sizeof(per_unit) - 1;
+
+    mark = reco_spec_push(sp, key);
+
+    if (!reco_spec_key(sp, key, &term->fact)) {
+        return false;
+    }
+
+    term->kind = RECO_TERM_PRESENT;
+    term->window_ms = sp->model->reward.horizon_ms;
+
+    if (term->fact.len > suffix
+        && memcmp(term->fact.data + term->fact.len - suffix, per_unit,
+                  suffix) == 0)
+    {
+        term->kind = RECO_TERM_PER_UNIT;
+        term->fact.len -= suffix;
+    }
+
+    if (json_is_object(value)) {
+        if (!read_term_object(sp, value, term)) {
+            return false;
+        }
+
+    } else if (!reco_spec_number(sp, value, -MAX_VALUE, MAX_VALUE,
+                                 &term->value))
+    {
+        return false;
+    }
+
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
+/* ---- the reward function ------------------------------------------------ */
+
+bool
+reco_spec_reward(reco_spec_t *sp, const json_t *obj)
+{
+    void           *iter;
+    size_t          n, mark;
+    json_t         *members = (json_t *) obj;
+    const char     *key;
+    const json_t   *horizon;
+    reco_reward_t  *reward = &sp->model->reward;
+
+    reward->horizon_ms = DEFAULT_HORIZON_MS;
+
+    if (obj == NULL) {
+        return true;
+    }
+
+    if (!json_is_object(obj)) {
+        return reco_spec_fail(sp, "must be an object");
+    }
+
+    horizon = json_object_get(obj, "horizon");
+    if (horizon != NULL) {
+        mark = reco_spec_push(sp, "horizon");
+
+        if (!reco_spec_duration(sp, horizon, &reward->horizon_ms)) {
+            return false;
+        }
+
+        reco_spec_pop(sp, mark);
+    }
+
+    if (!reco_spec_member_number(sp, obj, "default", -MAX_VALUE, MAX_VALUE,
+                                 &reward->fallback))
+    {
+        return false;
+    }
+
+    n = json_object_size(obj);
+    if (n > RECO_SPEC_MAX_TERMS) {
+        return reco_spec_limit(sp, "has %zu members, the limit is %d", n,
+                               RECO_SPEC_MAX_TERMS);
+    }
+
+    reward->terms = reco_spec_alloc(sp, n, sizeof(reco_term_t));
+    if (reward->terms == NULL) {
+        return false;
+    }
+
+    for (iter = json_object_iter(members);
+         iter != NULL;
+         iter = json_object_iter_next(members, iter))
+    {
+        key = json_object_iter_key(iter);
+
+        if (strcmp(key, "horizon") == 0 || strcmp(key, "default") == 0) {
+            continue;
+        }
+
+        if (!read_term(sp, key, json_object_iter_value(iter),
+                       &reward->terms[reward->nterms]))
+        {
+            return false;
+        }
+
+        reward->nterms++;
+    }
+
+    return true;
+}
