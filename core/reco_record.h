@@ -1,0 +1,130 @@
+/*
+ * reco_record.h - private to the snapshot's files: the names and records of
+ * docs/FORMAT.md, "Snapshot". Little-endian, at any alignment.
+ */
+
+#ifndef RECO_RECORD_H
+#define RECO_RECORD_H
+
+#include "reco_decide.h"
+
+#include <endian.h>
+#include <string.h>
+
+#define RECO_DB_META        "meta"
+#define RECO_DB_CUSTOMERS   "customers"
+#define RECO_DB_ACTIONS     "actions"
+#define RECO_DB_VALUES      "values"
+#define RECO_DB_MAX         8           /* named databases in one file */
+
+#define RECO_BYTE_ORDER     0x01020304u
+
+#define RECO_RECORD_MAX     65535       /* bytes of a customer record */
+#define RECO_RECORD_WORD    0x8000u     /* in an entry's field: it is a word */
+#define RECO_ACTION_MAX     (9 + 3 * 256)
+#define RECO_ROW_HEAD       12
+#define RECO_ROW_ENTRY      18
+#define RECO_ROW_KEY        16          /* bytes of a row's key: a hash */
+
+static inline uint16_t
+reco_get_u16(const uint8_t *p)
+{
+    uint16_t  v;
+
+    memcpy(&v, p, sizeof(v));
+
+    return le16toh(v);
+}
+
+static inline uint32_t
+reco_get_u32(const uint8_t *p)
+{
+    uint32_t  v;
+
+    memcpy(&v, p, sizeof(v));
+
+    return le32toh(v);
+}
+
+static inline uint64_t
+reco_get_u64(const uint8_t *p)
+{
+    uint64_t  v;
+
+    memcpy(&v, p, sizeof(v));
+
+    return le64toh(v);
+}
+
+static inline double
+reco_get_f64(const uint8_t *p)
+{
+    double    d;
+    uint64_t  v = reco_get_u64(p);
+
+    memcpy(&d, &v, sizeof(d));
+
+    return d;
+}
+
+static inline uint8_t *
+reco_put_u16(uint8_t *p, uint16_t v)
+{
+    v = htole16(v);
+    memcpy(p, &v, sizeof(v));
+
+    return p + sizeof(v);
+}
+
+static inline uint8_t *
+reco_put_u32(uint8_t *p, uint32_t v)
+{
+    v = htole32(v);
+    memcpy(p, &v, sizeof(v));
+
+    return p + sizeof(v);
+}
+
+static inline uint8_t *
+reco_put_u64(uint8_t *p, uint64_t v)
+{
+    v = htole64(v);
+    memcpy(p, &v, sizeof(v));
+
+    return p + sizeof(v);
+}
+
+static inline uint8_t *
+reco_put_f64(uint8_t *p, double d)
+{
+    uint64_t  v;
+
+    memcpy(&v, &d, sizeof(v));
+
+    return reco_put_u64(p, v);
+}
+
+/* A customer record into 'out' (RECO_RECORD_MAX bytes). */
+reco_status_t reco_record_pack(const reco_value_t *values,
+    const reco_str_t *fields, uint32_t nfields, uint8_t *out, size_t *len,
+    reco_error_t *err);
+/* Every entry whole, rising, of a known field, without gaps between them. */
+bool reco_record_is_sound(const uint8_t *data, size_t len, uint32_t nfields);
+
+/* An action record into 'out' (RECO_ACTION_MAX bytes); its id, name and
+ * category are at most RECO_MAX_ID bytes. */
+size_t reco_action_pack(const reco_action_t *a, uint8_t *out);
+/* Texts are borrowed from the record. */
+bool reco_action_unpack(const uint8_t *data, size_t len, reco_action_t *a);
+
+/* The hash under which a state key's row is kept. */
+void reco_row_hash(reco_str_t state_key, uint8_t hash[RECO_ROW_KEY]);
+/* Writes RECO_ROW_HEAD + key + n * RECO_ROW_ENTRY bytes. */
+void reco_row_pack(reco_str_t state_key, uint64_t visits,
+    const reco_entry_t *entries, uint32_t n, uint8_t *out);
+/* False unless the row is whole, its entries rise by action, their actions are
+ * below 'nactions' and their values finite. */
+bool reco_row_unpack(const uint8_t *data, size_t len, uint32_t nactions,
+    reco_str_t *state_key, reco_row_t *row);
+
+#endif /* RECO_RECORD_H */
