@@ -128,8 +128,9 @@ typedef struct {
 reco_status_t reco_event_read(reco_str_t line, reco_arena_t *arena,
     reco_json_keys_t *keys, reco_event_t *out, reco_error_t *err);
 
-/* The mask as text and back. n is the catalogue's size; the text needs
- * n / 4 + 1 bytes. False when the text is no mask of n actions. */
+/* The mask as text and back: "all", or (n + 3) / 4 hex digits, highest action
+ * first. n is the catalogue's size; the text needs n / 4 + 3 bytes. False when
+ * the text is no mask of n actions. */
 void reco_mask_write(reco_buf_t *b, const reco_mask_t *m, uint32_t n);
 bool reco_mask_read(reco_str_t text, uint32_t n, reco_mask_t *m);
 

@@ -19,6 +19,7 @@
 typedef struct {
     int         fd;             /* -1 when closed */
     uint64_t    size;           /* bytes of whole records in the file */
+    uint64_t    header;         /* of these, bytes of the header record */
     uint64_t    number;
     uint64_t    opened_ms;
     char        dir[1024];
