@@ -1,0 +1,196 @@
+/*
+ * ledger.h - the join of decisions with the facts that followed them.
+ *
+ * ledger_read() takes in whole logs, in any order and however often;
+ * ledger_close() then settles each decision of one model exactly once:
+ * rewarded, expired or censored. The result does not depend on the order of
+ * reading. Everything a ledger hands out belongs to it and lives until
+ * ledger_free(); it holds the log in memory (a few hundred bytes a record).
+ */
+
+#ifndef RECO_LEDGER_H
+#define RECO_LEDGER_H
+
+#include "reco_segment.h"
+#include "tool.h"
+
+#define uthash_malloc(size)         tool_alloc(size)
+#define uthash_free(pointer, size)  free(pointer)
+#include <stdlib.h>
+#include <uthash.h>
+
+typedef struct ledger_source_s  ledger_source_t;
+
+typedef struct ledger_fact_s {
+    struct ledger_fact_s  *next;
+    reco_str_t             name;
+    double                 value;
+    uint64_t               time_ms;
+    int                    slot;        /* from 0, the action it names; -1 when
+                                           it names none of several */
+} ledger_fact_t;
+
+typedef enum {
+    LEDGER_REWARDED,            /* with at least one fact that counts */
+    LEDGER_EXPIRED,             /* without: the reward function's default */
+    LEDGER_FALLBACK,            /* censored: decided without a snapshot */
+    LEDGER_GAP,                 /* censored: records were lost after it */
+    LEDGER_OPEN,                /* censored: its time is not over yet */
+    LEDGER_NOUTCOMES
+} ledger_outcome_t;
+
+typedef struct {
+    reco_id_t               id;
+    uint64_t                time_ms;
+    uint64_t                generation;
+    uint64_t                seq;
+    const ledger_source_t  *source;
+    reco_str_t              model;
+    reco_str_t              customer;   /* key, may be empty */
+    uint32_t                actions;    /* the catalogue's size */
+    reco_str_t              eligible;   /* as logged: hex or "all" */
+    reco_event_feature_t   *features;
+    uint32_t                nfeatures;
+    reco_str_t             *slate;
+    uint64_t               *propensity;
+    uint32_t                nslate;
+    bool                    fallback;
+
+    /* settled by ledger_close() */
+    ledger_outcome_t        outcome;
+    ledger_fact_t          *facts;      /* those that count, by time */
+    double                  reward;     /* 0 while censored */
+
+    UT_hash_handle          hh;
+} ledger_decision_t;
+
+/* What became of the facts; all but COUNTED change nothing. */
+typedef enum {
+    LEDGER_FACT_COUNTED,
+    LEDGER_FACT_DUPLICATE,      /* same decision or customer, key and kind */
+    LEDGER_FACT_ORPHAN,         /* decision unknown, or customer without one */
+    LEDGER_FACT_EARLY,          /* before its decision */
+    LEDGER_FACT_LATE,           /* after its window */
+    LEDGER_FACT_OUT_OF_RANGE,   /* names an action that was not in the slate */
+    LEDGER_FACT_UNUSED,         /* of a kind the reward function ignores */
+    LEDGER_NFACTS
+} ledger_fate_t;
+
+typedef struct {
+    uint64_t  records;          /* decisions and rewards, all models */
+    uint64_t  repeated;         /* of these, read before (same sequence
+                                   number of the same writer) */
+    uint64_t  corrupt;          /* lines that are no record */
+    uint64_t  gaps;             /* holes in the sequence numbers ... */
+    uint64_t  lost;             /* ... and the records that are missing */
+    uint64_t  decisions;        /* of the model, up to the data's end */
+    uint64_t  after;            /* records after it, left out */
+    uint64_t  outcome[LEDGER_NOUTCOMES];
+    uint64_t  facts[LEDGER_NFACTS];
+} ledger_counts_t;
+
+typedef struct {
+    ledger_decision_t   **decisions;    /* by time, then id */
+    size_t                n;
+    ledger_counts_t       counts;
+    uint64_t              as_of_ms;
+    const reco_reward_t  *reward;
+    reco_str_t            model;
+    struct ledger_private_s *private;
+} ledger_t;
+
+typedef struct {
+    const char           *model;        /* NULL: the only one in the log */
+    const reco_reward_t  *reward;
+    uint64_t              as_of_ms;     /* 0: the data's end, which a later
+                                           time does not pass */
+    bool                  live;         /* value open decisions by the facts
+                                           so far instead of censoring them */
+} ledger_options_t;
+
+ledger_t *ledger_new(void);
+void ledger_free(ledger_t *l);
+
+/* Reads a folder of segments or a single one. False after a message. */
+bool ledger_read(ledger_t *l, const char *path);
+
+/* The one fact kind in the rewards of a model (NULL: of all), or NULL after a
+ * message that names those there are. */
+const char *ledger_only_fact(ledger_t *l, const char *model);
+
+/* Settles every decision; once. options->reward must outlive the ledger. False
+ * after a message. */
+bool ledger_close(ledger_t *l, const ledger_options_t *options);
+
+/* Milliseconds after a decision at which nothing can change it any more: the
+ * horizon or the longest window. */
+uint64_t ledger_closing_ms(const reco_reward_t *reward);
+
+/* Its reward split over the slots: a term goes to the last slot it depends on
+ * (the slate's last one for facts that name no action, and for the default).
+ * The sum is d->reward. */
+void ledger_slot_rewards(const ledger_t *l, const ledger_decision_t *d,
+    double *slots);
+
+/* The reward of those facts alone that name the action in this slot. */
+double ledger_named_reward(const ledger_t *l, const ledger_decision_t *d,
+    uint32_t slot);
+
+/* {"decisions": .., "rewarded": .., "censored": {..}, "facts": {..}, ...} */
+json_t *ledger_json(const ledger_t *l);
+/* The same in words, to out. */
+void ledger_print(const ledger_t *l, FILE *out);
+
+/* ---- between ledger.c (what is read) and ledger_close.c (the join) -------- */
+
+/* Unbroken runs of a writer's sequence numbers. */
+typedef struct {
+    uint64_t  first, last;
+    uint64_t  last_ms;          /* time of the record 'last' */
+} ledger_run_t;
+
+/* A writer: one incarnation of a node. */
+struct ledger_source_s {
+    char           *name;       /* "node/incarnation" */
+    char           *node;
+    uint64_t        last_ms;
+    ledger_run_t   *runs;
+    size_t          nruns, room;
+    UT_hash_handle  hh;
+};
+
+typedef struct {
+    const ledger_source_t  *source;
+    uint64_t                seq;
+    uint64_t                time_ms;
+    bool                    has_id;
+    reco_id_t               id;
+    reco_str_t              model;
+    reco_str_t              customer;
+    reco_str_t              key;
+    reco_str_t              action;
+    reco_fact_t            *facts;
+    uint32_t                nfacts;
+} ledger_reward_t;
+
+typedef struct {
+    uint32_t        len;
+    UT_hash_handle  hh;
+    char            text[];
+} ledger_word_t;
+
+typedef struct ledger_private_s {
+    ledger_decision_t  *by_id;
+    ledger_source_t    *sources;
+    ledger_reward_t    *rewards;
+    size_t              nrewards, room;
+    ledger_word_t      *words;      /* equal strings have equal addresses */
+    void               *blocks;     /* memory, newest first */
+    size_t              block_used;
+} ledger_private_t;
+
+/* Memory that goes with the ledger, and strings in it. */
+void *ledger_alloc(ledger_t *l, size_t size);
+reco_str_t ledger_word(ledger_t *l, reco_str_t s);
+
+#endif /* RECO_LEDGER_H */

@@ -1,0 +1,223 @@
+/*
+ * ledger_reward.c - the reward function over a decision's facts, and the
+ * ledger's counts in words and as JSON. Keeps nothing.
+ */
+
+#include "ledger.h"
+
+#include <string.h>
+
+static const char *const  outcome_names[LEDGER_NOUTCOMES] = {
+    "rewarded", "expired", "fallback", "gap", "open"
+};
+
+static const char *const  fate_names[LEDGER_NFACTS] = {
+    "counted", "duplicate", "orphan", "early", "late", "out_of_range",
+    "unused"
+};
+
+static bool
+is_of_term(const reco_term_t *term, const ledger_decision_t *d,
+    const ledger_fact_t *f)
+{
+    return reco_str_equal(f->name, term->fact)
+           && f->time_ms - d->time_ms <= term->window_ms;
+}
+
+static double
+term_value(const reco_term_t *term, double sum)
+{
+    switch (term->kind) {
+
+    case RECO_TERM_PRESENT:
+        return sum > 0 ? term->value : 0;
+
+    case RECO_TERM_PER_UNIT:
+        return term->value * sum;
+
+    case RECO_TERM_OVER:
+        return sum > term->over ? term->value : 0;
+    }
+
+    return 0;
+}
+
+/* A sum over facts of several slots is known with the last of them; one that
+ * a fact without an action enters, with the whole slate. */
+static void
+add_term(const reco_term_t *term, const ledger_decision_t *d, double *slots)
+{
+    int                   slot, last = 0, end = (int) d->nslate - 1;
+    bool                  any = false;
+    double                sum = 0;
+    const ledger_fact_t  *f;
+
+    for (f = d->facts; f; f = f->next) {
+        if (!is_of_term(term, d, f)) {
+            continue;
+        }
+
+        any = true;
+        slot = f->slot < 0 ? end : f->slot;
+
+        if (term->kind == RECO_TERM_PER_UNIT) {
+            slots[slot] += term_value(term, f->value);
+            continue;
+        }
+
+        sum += f->value;
+        last = slot > last ? slot : last;
+    }
+
+    if (any && term->kind != RECO_TERM_PER_UNIT) {
+        slots[last] += term_value(term, sum);
+    }
+}
+
+void
+ledger_slot_rewards(const ledger_t *l, const ledger_decision_t *d,
+    double *slots)
+{
+    uint32_t  i;
+
+    for (i = 0; i < d->nslate; i++) {
+        slots[i] = 0;
+    }
+
+    if (d->nslate == 0) {
+        return;
+    }
+
+    if (d->facts == NULL) {
+        slots[d->nslate - 1] = l->reward->fallback;
+        return;
+    }
+
+    for (i = 0; i < l->reward->nterms; i++) {
+        add_term(&l->reward->terms[i], d, slots);
+    }
+}
+
+double
+ledger_named_reward(const ledger_t *l, const ledger_decision_t *d,
+    uint32_t slot)
+{
+    bool                  any;
+    double                sum, reward = 0;
+    uint32_t              i;
+    const ledger_fact_t  *f;
+
+    for (i = 0; i < l->reward->nterms; i++) {
+        any = false;
+        sum = 0;
+
+        for (f = d->facts; f; f = f->next) {
+            if (f->slot == (int) slot
+                && is_of_term(&l->reward->terms[i], d, f))
+            {
+                any = true;
+                sum += f->value;
+            }
+        }
+
+        if (any) {
+            reward += term_value(&l->reward->terms[i], sum);
+        }
+    }
+
+    return reward;
+}
+
+/* ---- counts ------------------------------------------------------------- */
+
+static json_t *
+integer(uint64_t n)
+{
+    return json_integer((json_int_t) n);
+}
+
+static json_t *
+named(const char *const *names, const uint64_t *counts, unsigned from,
+    unsigned to)
+{
+    json_t  *object = json_object();
+
+    for ( ; from < to; from++) {
+        json_object_set_new(object, names[from], integer(counts[from]));
+    }
+
+    return object;
+}
+
+json_t *
+ledger_json(const ledger_t *l)
+{
+    char                    text[64];
+    json_t                 *object = json_object();
+    reco_buf_t              b;
+    const ledger_counts_t  *c = &l->counts;
+
+    reco_buf_init(&b, text, sizeof(text));
+    reco_buf_time(&b, l->as_of_ms);
+
+    json_object_set_new(object, "as_of",
+                        json_stringn(text, reco_buf_len(&b)));
+    json_object_set_new(object, "decisions", integer(c->decisions));
+    json_object_set_new(object, "rewarded",
+                        integer(c->outcome[LEDGER_REWARDED]));
+    json_object_set_new(object, "expired",
+                        integer(c->outcome[LEDGER_EXPIRED]));
+    json_object_set_new(object, "censored",
+                        named(outcome_names, c->outcome, LEDGER_FALLBACK,
+                              LEDGER_NOUTCOMES));
+    json_object_set_new(object, "facts",
+                        named(fate_names, c->facts, 0, LEDGER_NFACTS));
+    json_object_set_new(object, "records", integer(c->records));
+    json_object_set_new(object, "repeated", integer(c->repeated));
+    json_object_set_new(object, "after", integer(c->after));
+    json_object_set_new(object, "corrupt", integer(c->corrupt));
+    json_object_set_new(object, "gaps", integer(c->gaps));
+    json_object_set_new(object, "lost", integer(c->lost));
+
+    return object;
+}
+
+static void
+print_count(FILE *out, const char *name, uint64_t n)
+{
+    if (n > 0) {
+        fprintf(out, "  %-28s %llu\n", name, (unsigned long long) n);
+    }
+}
+
+void
+ledger_print(const ledger_t *l, FILE *out)
+{
+    int                     i;
+    char                    name[64];
+    reco_buf_t              b;
+    const ledger_counts_t  *c = &l->counts;
+
+    reco_buf_init(&b, name, sizeof(name));
+    reco_buf_time(&b, l->as_of_ms);
+    fprintf(out, "log of '%s' as of %.*s\n", l->model.data,
+            (int) reco_buf_len(&b), name);
+    print_count(out, "decisions", c->decisions);
+
+    for (i = 0; i < LEDGER_NOUTCOMES; i++) {
+        snprintf(name, sizeof(name), "%s%s",
+                 i < LEDGER_FALLBACK ? "" : "censored, ", outcome_names[i]);
+        print_count(out, name, c->outcome[i]);
+    }
+
+    for (i = 0; i < LEDGER_NFACTS; i++) {
+        snprintf(name, sizeof(name), "facts, %s", fate_names[i]);
+        print_count(out, name, c->facts[i]);
+    }
+
+    print_count(out, "records repeated", c->repeated);
+    print_count(out, "records after the end", c->after);
+    print_count(out, "lines corrupt", c->corrupt);
+    print_count(out, "gaps", c->gaps);
+    print_count(out, "records lost in gaps", c->lost);
+}
