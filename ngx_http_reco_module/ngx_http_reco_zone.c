@@ -1,0 +1,752 @@
+/*
+ * ngx_http_reco_zone.c - shared memory: counters, labels, latency, served
+ * generations, verified files, last decisions (layout: ngx_http_reco_zone.h).
+ *
+ * Everything here works without a reco_zone too: nothing is counted, nothing
+ * is known.
+ */
+
+#include "ngx_http_reco_zone.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <openssl/rand.h>
+
+
+#if (NGX_PTR_SIZE != 8)
+#error "reco needs a 64-bit platform"
+#endif
+
+
+#define NGX_HTTP_RECO_CLAIM_SECONDS  60
+
+#define NGX_HTTP_RECO_CLAIMED        1
+#define NGX_HTTP_RECO_GOOD           2
+#define NGX_HTTP_RECO_BAD            3
+
+#define ngx_http_reco_state(kind, pid, sec)                                   \
+    (((uint64_t) (kind) << 62) | (((uint64_t) (pid) & 0x3fffff) << 40)        \
+     | ((uint64_t) (sec) & 0xffffffffffULL))
+
+#define ngx_http_reco_state_kind(s)  ((ngx_uint_t) ((uint64_t) (s) >> 62))
+#define ngx_http_reco_state_pid(s)   ((ngx_pid_t) (((s) >> 40) & 0x3fffff))
+#define ngx_http_reco_state_sec(s)   ((time_t) ((s) & 0xffffffffffULL))
+
+
+static ngx_int_t ngx_http_reco_zone_create(ngx_shm_zone_t *shm_zone);
+static void ngx_http_reco_zone_look_back(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_main_conf_t *mcf, ngx_uint_t fresh);
+static ngx_uint_t ngx_http_reco_folder_has_segments(ngx_str_t *path);
+static uint64_t ngx_http_reco_hash(ngx_http_reco_zone_t *zone,
+    reco_str_t first, reco_str_t second);
+static ngx_http_reco_label_t *ngx_http_reco_label(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_label_t *labels, ngx_uint_t n, reco_str_t model,
+    reco_str_t text);
+static ngx_http_reco_verified_t *ngx_http_reco_verified_slot(
+    ngx_http_reco_zone_t *zone, uint64_t hash);
+static ngx_uint_t ngx_http_reco_claim_is_stale(uint64_t state);
+static ngx_http_reco_set_t *ngx_http_reco_last_find_set(
+    ngx_http_reco_zone_t *zone, ngx_http_reco_model_t *model, reco_str_t key,
+    uint64_t *hash);
+static ngx_http_reco_last_t *ngx_http_reco_last_choose(
+    ngx_http_reco_set_t *set, uint64_t hash, ngx_atomic_uint_t *seq);
+
+
+/*
+ * shm_zone->data is the ngx_http_reco_main_conf_t of the configuration that is
+ * being read; the zone takes its place.
+ */
+
+ngx_int_t
+ngx_http_reco_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_http_reco_zone_t       *zone;
+    ngx_http_reco_main_conf_t  *mcf;
+
+    mcf = shm_zone->data;
+
+    if (data == NULL && !shm_zone->shm.exists) {
+
+        if (ngx_http_reco_zone_create(shm_zone) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ngx_http_reco_zone_look_back(shm_zone->data, mcf, 1);
+
+        return NGX_OK;
+    }
+
+    zone = data ? data : ((ngx_slab_pool_t *) shm_zone->shm.addr)->data;
+
+    if (zone->magic != NGX_HTTP_RECO_ZONE_MAGIC
+        || zone->layout != NGX_HTTP_RECO_ZONE_LAYOUT
+        || zone->size != sizeof(ngx_http_reco_zone_t))
+    {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "reco: zone \"%V\" was laid out by another version of "
+                      "the module, restart nginx", &shm_zone->shm.name);
+        return NGX_ERROR;
+    }
+
+    shm_zone->data = zone;
+
+    ngx_http_reco_zone_look_back(zone, mcf, 0);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_reco_zone_create(ngx_shm_zone_t *shm_zone)
+{
+    size_t                 size, least;
+    ngx_slab_pool_t       *shpool;
+    ngx_http_reco_zone_t  *zone;
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    size = shpool->pfree * ngx_pagesize;
+    least = sizeof(ngx_http_reco_zone_t);
+
+    zone = (size < least) ? NULL : ngx_slab_calloc(shpool, size);
+
+    if (zone == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "reco: zone \"%V\" is too small, it needs %uzk",
+                      &shm_zone->shm.name,
+                      (least + (shm_zone->shm.size - size) + 1023) / 1024);
+        return NGX_ERROR;
+    }
+
+    if (RAND_bytes((u_char *) &zone->seed, sizeof(zone->seed)) != 1) {
+        zone->seed = ((uint64_t) ngx_random() << 32) ^ ngx_random();
+    }
+
+    zone->magic = NGX_HTTP_RECO_ZONE_MAGIC;
+    zone->layout = NGX_HTTP_RECO_ZONE_LAYOUT;
+    zone->size = sizeof(ngx_http_reco_zone_t);
+    zone->nsets = (size - offsetof(ngx_http_reco_zone_t, sets))
+                  / sizeof(ngx_http_reco_set_t);
+
+    shpool->data = zone;
+    shm_zone->data = zone;
+
+    return NGX_OK;
+}
+
+
+/*
+ * "Never had a decision" can be said only where the log began with the zone:
+ * a folder that holds segments already has customers that the zone does not
+ * know. Decided here, in the master, before any worker of this configuration
+ * writes; again when a reload names another folder.
+ */
+
+static void
+ngx_http_reco_zone_look_back(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_main_conf_t *mcf, ngx_uint_t fresh)
+{
+    uint64_t   hash;
+    ngx_str_t  none = ngx_null_string, *path;
+
+    path = mcf ? &mcf->log.path : &none;
+    hash = XXH3_64bits(path->data, path->len);
+
+    if (!fresh && hash == zone->log_path) {
+        return;
+    }
+
+    zone->log_path = hash;
+
+    if (path->len == 0 || ngx_http_reco_folder_has_segments(path)) {
+        zone->has_past = 1;
+    }
+}
+
+
+/* A folder that cannot be read may hold anything. */
+
+static ngx_uint_t
+ngx_http_reco_folder_has_segments(ngx_str_t *path)
+{
+    ngx_dir_t   dir;
+    ngx_uint_t  found;
+
+    if (ngx_open_dir(path, &dir) == NGX_ERROR) {
+        return ngx_errno != NGX_ENOENT;
+    }
+
+    found = 0;
+
+    while (!found && ngx_read_dir(&dir) == NGX_OK) {
+        found = ngx_strncmp(ngx_de_name(&dir), "reco-", 5) == 0
+                && ngx_strstr(ngx_de_name(&dir), ".ndjson") != NULL;
+    }
+
+    (void) ngx_close_dir(&dir);
+
+    return found;
+}
+
+
+void
+ngx_http_reco_zone_has_past(void)
+{
+    ngx_http_reco_zone_t  *zone;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone) {
+        zone->has_past = 1;
+    }
+}
+
+
+void
+ngx_http_reco_count(ngx_http_reco_counter_e counter)
+{
+    ngx_http_reco_count_n(counter, 1);
+}
+
+
+void
+ngx_http_reco_count_n(ngx_http_reco_counter_e counter, ngx_atomic_uint_t n)
+{
+    ngx_http_reco_zone_t  *zone;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone) {
+        (void) ngx_atomic_fetch_add(&zone->counters[counter], n);
+    }
+}
+
+
+uint32_t
+ngx_http_reco_action_label(ngx_http_reco_model_t *model, reco_str_t action)
+{
+    reco_str_t              name;
+    ngx_http_reco_zone_t   *zone;
+    ngx_http_reco_label_t  *label;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone == NULL) {
+        return 0;
+    }
+
+    name.data = (char *) model->name.data;
+    name.len = model->name.len;
+
+    label = ngx_http_reco_label(zone, zone->actions,
+                                NGX_HTTP_RECO_ACTION_LABELS, name, action);
+
+    return label - zone->actions;
+}
+
+
+void
+ngx_http_reco_count_action(uint32_t label)
+{
+    ngx_http_reco_zone_t  *zone;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone && label < NGX_HTTP_RECO_ACTION_LABELS) {
+        (void) ngx_atomic_fetch_add(&zone->actions[label].count, 1);
+    }
+}
+
+
+void
+ngx_http_reco_count_fact(reco_str_t kind)
+{
+    ngx_http_reco_zone_t   *zone;
+    ngx_http_reco_label_t  *label;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone) {
+        label = ngx_http_reco_label(zone, zone->kinds,
+                                    NGX_HTTP_RECO_KIND_LABELS, RECO_STR(""),
+                                    kind);
+        (void) ngx_atomic_fetch_add(&label->count, 1);
+    }
+}
+
+
+/* The label of (model, text), claimed where it is new; labels[0] ("other")
+ * where all are taken. */
+
+static ngx_http_reco_label_t *
+ngx_http_reco_label(ngx_http_reco_zone_t *zone, ngx_http_reco_label_t *labels,
+    ngx_uint_t n, reco_str_t model, reco_str_t text)
+{
+    uint64_t                hash;
+    ngx_uint_t              i, at;
+    ngx_http_reco_label_t  *label;
+
+    if (model.len > RECO_MAX_ID || text.len > RECO_MAX_ID) {
+        return labels;
+    }
+
+    hash = ngx_http_reco_hash(zone, model, text);
+    at = hash % (n - 1);
+
+    for (i = 0; i < n - 1; i++) {
+        label = &labels[1 + (at + i) % (n - 1)];
+
+        if (label->hash == 0) {
+            (void) ngx_atomic_cmp_set(&label->hash, 0, hash);
+        }
+
+        if (label->hash != hash) {
+            continue;
+        }
+
+        if (!label->ready) {
+            label->model_len = model.len;
+            label->text_len = text.len;
+            ngx_memcpy(label->model, model.data, model.len);
+            ngx_memcpy(label->text, text.data, text.len);
+            ngx_memory_barrier();
+            label->ready = 1;
+        }
+
+        return label;
+    }
+
+    return labels;
+}
+
+
+void
+ngx_http_reco_latency(uint64_t nsec)
+{
+    ngx_uint_t             i;
+    ngx_http_reco_zone_t  *zone;
+
+#define X(bound, text)  bound,
+    static const uint64_t  bounds[] = { NGX_HTTP_RECO_BUCKETS(X) };
+#undef X
+
+    zone = ngx_http_reco_zone();
+
+    if (zone == NULL) {
+        return;
+    }
+
+    for (i = 0; i < NGX_HTTP_RECO_NBUCKETS && nsec > bounds[i]; i++) {
+        /* void */
+    }
+
+    (void) ngx_atomic_fetch_add(&zone->latency[i], 1);
+    (void) ngx_atomic_fetch_add(&zone->latency_ns, nsec);
+}
+
+
+/* Each word is whole by itself; that a reader sees the two of different
+ * generations for a moment is no harm to a metric. */
+
+void
+ngx_http_reco_zone_generation(ngx_http_reco_model_t *model,
+    uint64_t generation, uint64_t published_ms)
+{
+    uint64_t                     hash;
+    ngx_uint_t                   i;
+    reco_str_t                   name;
+    ngx_http_reco_zone_t        *zone;
+    ngx_http_reco_generation_t  *served;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone == NULL) {
+        return;
+    }
+
+    name.data = (char *) model->name.data;
+    name.len = model->name.len;
+    hash = ngx_http_reco_hash(zone, name, RECO_STR(""));
+
+    for (i = 0; i < NGX_HTTP_RECO_MODEL_LABELS; i++) {
+        served = &zone->served[i];
+
+        if (served->hash == 0) {
+            (void) ngx_atomic_cmp_set(&served->hash, 0, hash);
+        }
+
+        if (served->hash == hash) {
+            served->published_ms = published_ms;
+            served->generation = generation;
+            return;
+        }
+    }
+}
+
+
+ngx_http_reco_generation_t *
+ngx_http_reco_zone_served(ngx_http_reco_zone_t *zone, ngx_str_t *model)
+{
+    uint64_t    hash;
+    ngx_uint_t  i;
+    reco_str_t  name;
+
+    name.data = (char *) model->data;
+    name.len = model->len;
+    hash = ngx_http_reco_hash(zone, name, RECO_STR(""));
+
+    for (i = 0; i < NGX_HTTP_RECO_MODEL_LABELS; i++) {
+        if (zone->served[i].hash == hash) {
+            return &zone->served[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* Never 0, which means free. The seed keeps clients from choosing customers
+ * that meet in one set. */
+
+static uint64_t
+ngx_http_reco_hash(ngx_http_reco_zone_t *zone, reco_str_t first,
+    reco_str_t second)
+{
+    uint64_t  hash;
+
+    hash = XXH3_64bits_withSeed(first.data, first.len, zone->seed);
+    hash = XXH3_64bits_withSeed(second.data, second.len, hash);
+
+    return hash ? hash : 1;
+}
+
+
+/* ---- verified files ---- */
+
+void
+ngx_http_reco_identify(const ngx_file_info_t *fi, ngx_http_reco_identity_t *id)
+{
+    ngx_memzero(id, sizeof(ngx_http_reco_identity_t));
+
+    id->dev = fi->st_dev;
+    id->ino = fi->st_ino;
+    id->size = fi->st_size;
+    id->mtime_ns = (uint64_t) fi->st_mtim.tv_sec * 1000000000
+                   + fi->st_mtim.tv_nsec;
+    id->ctime_ns = (uint64_t) fi->st_ctim.tv_sec * 1000000000
+                   + fi->st_ctim.tv_nsec;
+}
+
+
+ngx_int_t
+ngx_http_reco_verified_claim(const ngx_http_reco_identity_t *id)
+{
+    uint64_t                   hash, state, mine;
+    ngx_uint_t                 i;
+    ngx_http_reco_zone_t      *zone;
+    ngx_http_reco_verified_t  *slot;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone == NULL) {
+        return NGX_AGAIN;
+    }
+
+    hash = XXH3_64bits_withSeed(id, sizeof(*id), zone->seed) | 1;
+    mine = ngx_http_reco_state(NGX_HTTP_RECO_CLAIMED, ngx_pid,
+                               ngx_time() + NGX_HTTP_RECO_CLAIM_SECONDS);
+
+    /* A slot may be given to another file between two steps: then anew. */
+
+    for (i = 0; i < 16; i++) {
+        slot = ngx_http_reco_verified_slot(zone, hash);
+
+        if (slot == NULL) {
+            return NGX_AGAIN;
+        }
+
+        state = slot->state;
+        ngx_memory_barrier();
+
+        if (slot->hash != hash) {
+            continue;
+        }
+
+        switch (ngx_http_reco_state_kind(state)) {
+
+        case NGX_HTTP_RECO_GOOD:
+            return NGX_OK;
+
+        case NGX_HTTP_RECO_BAD:
+            return NGX_ERROR;
+
+        case NGX_HTTP_RECO_CLAIMED:
+            if (!ngx_http_reco_claim_is_stale(state)) {
+                return NGX_BUSY;
+            }
+        }
+
+        if (ngx_atomic_cmp_set(&slot->state, state, mine)) {
+            return NGX_AGAIN;
+        }
+    }
+
+    return NGX_BUSY;
+}
+
+
+void
+ngx_http_reco_verified_done(const ngx_http_reco_identity_t *id,
+    ngx_uint_t good)
+{
+    uint64_t                   hash;
+    ngx_http_reco_zone_t      *zone;
+    ngx_http_reco_verified_t  *slot;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone == NULL) {
+        return;
+    }
+
+    hash = XXH3_64bits_withSeed(id, sizeof(*id), zone->seed) | 1;
+    slot = ngx_http_reco_verified_slot(zone, hash);
+
+    if (slot) {
+        slot->state = ngx_http_reco_state(good ? NGX_HTTP_RECO_GOOD
+                                               : NGX_HTTP_RECO_BAD,
+                                          0, ngx_time());
+    }
+}
+
+
+/* The file's slot: found, taken from the free ones, or from the file whose
+ * verdict is oldest. NULL when all are claimed. */
+
+static ngx_http_reco_verified_t *
+ngx_http_reco_verified_slot(ngx_http_reco_zone_t *zone, uint64_t hash)
+{
+    uint64_t                   state, oldest_state;
+    ngx_uint_t                 i;
+    ngx_http_reco_verified_t  *slot, *oldest;
+
+    oldest = NULL;
+    oldest_state = 0;
+
+    for (i = 0; i < NGX_HTTP_RECO_IDENTITIES; i++) {
+        slot = &zone->verified[i];
+
+        if (slot->hash == 0) {
+            (void) ngx_atomic_cmp_set(&slot->hash, 0, hash);
+        }
+
+        if (slot->hash == hash) {
+            return slot;
+        }
+
+        state = slot->state;
+
+        if (ngx_http_reco_state_kind(state) == NGX_HTTP_RECO_CLAIMED
+            && !ngx_http_reco_claim_is_stale(state))
+        {
+            continue;
+        }
+
+        if (oldest == NULL
+            || ngx_http_reco_state_sec(state)
+               < ngx_http_reco_state_sec(oldest_state))
+        {
+            oldest = slot;
+            oldest_state = state;
+        }
+    }
+
+    /* Emptied by the swap, then named anew: whoever reads the old name and
+     * the new state reads "not verified" at worst. */
+
+    if (oldest && ngx_atomic_cmp_set(&oldest->state, oldest_state, 0)) {
+        oldest->hash = hash;
+    }
+
+    return oldest;
+}
+
+
+static ngx_uint_t
+ngx_http_reco_claim_is_stale(uint64_t state)
+{
+    ngx_pid_t  pid;
+
+    pid = ngx_http_reco_state_pid(state);
+
+    if (pid == ngx_pid || ngx_time() > ngx_http_reco_state_sec(state)) {
+        return 1;
+    }
+
+    return kill(pid, 0) == -1 && ngx_errno == ESRCH;
+}
+
+
+/* ---- last decisions ---- */
+
+void
+ngx_http_reco_last_set(ngx_http_reco_model_t *model, reco_str_t key,
+    const reco_id_t *id, uint64_t time_ms)
+{
+    uint64_t               hash;
+    ngx_uint_t             i;
+    ngx_atomic_uint_t      seq;
+    ngx_http_reco_set_t   *set;
+    ngx_http_reco_zone_t  *zone;
+    ngx_http_reco_last_t  *slot;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone == NULL) {
+        return;
+    }
+
+    set = ngx_http_reco_last_find_set(zone, model, key, &hash);
+
+    for (i = 0; i < NGX_HTTP_RECO_WAYS; i++) {
+        slot = ngx_http_reco_last_choose(set, hash, &seq);
+
+        if (slot == NULL) {
+            break;
+        }
+
+        if (!ngx_atomic_cmp_set(&slot->seq, seq, seq + 1)) {
+            continue;
+        }
+
+        /* The mark comes before the loss, and readers look at it last. */
+
+        if (slot->key != 0 && slot->key != hash) {
+            set->evicted = 1;
+            ngx_http_reco_count(NGX_HTTP_RECO_LAST_EVICTED);
+        }
+
+        ngx_memory_barrier();
+
+        slot->key = hash;
+        slot->time_ms = time_ms;
+        slot->id = *id;
+
+        ngx_memory_barrier();
+
+        slot->seq = seq + 2;
+
+        return;
+    }
+
+    /* every slot is being written, or was by workers that are no more */
+
+    set->evicted = 1;
+    ngx_http_reco_count(NGX_HTTP_RECO_LAST_EVICTED);
+}
+
+
+ngx_int_t
+ngx_http_reco_last_known(ngx_http_reco_model_t *model, reco_str_t key)
+{
+    uint64_t               hash, found;
+    ngx_uint_t             i, unsure;
+    ngx_atomic_uint_t      seq;
+    ngx_http_reco_set_t   *set;
+    ngx_http_reco_zone_t  *zone;
+    ngx_http_reco_last_t  *slot;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone == NULL) {
+        return NGX_AGAIN;
+    }
+
+    set = ngx_http_reco_last_find_set(zone, model, key, &hash);
+    unsure = 0;
+
+    for (i = 0; i < NGX_HTTP_RECO_WAYS; i++) {
+        slot = &set->slots[i];
+
+        seq = slot->seq;
+        ngx_memory_barrier();
+        found = slot->key;
+        ngx_memory_barrier();
+
+        if ((seq & 1) || slot->seq != seq) {
+            unsure = 1;
+            continue;
+        }
+
+        if (found == hash) {
+            return NGX_OK;
+        }
+    }
+
+    ngx_memory_barrier();
+
+    if (unsure || set->evicted || zone->has_past) {
+        return NGX_AGAIN;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_http_reco_set_t *
+ngx_http_reco_last_find_set(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_model_t *model, reco_str_t key, uint64_t *hash)
+{
+    reco_str_t  name;
+
+    name.data = (char *) model->name.data;
+    name.len = model->name.len;
+
+    *hash = ngx_http_reco_hash(zone, name, key);
+
+    return &zone->sets[*hash % zone->nsets];
+}
+
+
+/* The slot for a decision: the customer's own, a free one, or the one whose
+ * decision is oldest. NULL when all are being written. */
+
+static ngx_http_reco_last_t *
+ngx_http_reco_last_choose(ngx_http_reco_set_t *set, uint64_t hash,
+    ngx_atomic_uint_t *seq)
+{
+    uint64_t               key, time_ms, oldest;
+    ngx_uint_t             i;
+    ngx_atomic_uint_t      s;
+    ngx_http_reco_last_t  *slot, *choice;
+
+    choice = NULL;
+    oldest = 0;
+
+    for (i = 0; i < NGX_HTTP_RECO_WAYS; i++) {
+        slot = &set->slots[i];
+
+        s = slot->seq;
+        ngx_memory_barrier();
+        key = slot->key;
+        time_ms = key ? slot->time_ms : 0;
+
+        if (s & 1) {
+            continue;
+        }
+
+        if (key == hash) {
+            *seq = s;
+            return slot;
+        }
+
+        if (choice == NULL || time_ms < oldest) {
+            choice = slot;
+            oldest = time_ms;
+            *seq = s;
+        }
+    }
+
+    return choice;
+}

@@ -1,0 +1,142 @@
+/*
+ * ngx_http_reco_zone.h - what lies in the shared memory of reco_zone.
+ *
+ * One block, laid out once, when the zone is new; after that no allocation,
+ * no tree and no mutex, only fixed arrays, atomic words and a sequence number
+ * a slot: a worker killed anywhere leaves nothing that another one waits for.
+ * The block outlives reloads (same name and size) and goes with the master:
+ * at a restart, a binary upgrade or a change of size it begins anew.
+ */
+
+#ifndef NGX_HTTP_RECO_ZONE_H
+#define NGX_HTTP_RECO_ZONE_H
+
+#include "ngx_http_reco_module.h"
+
+
+#define NGX_HTTP_RECO_ZONE_MAGIC     0x6f63657265636f7aULL
+#define NGX_HTTP_RECO_ZONE_LAYOUT    1
+
+#define NGX_HTTP_RECO_ACTION_LABELS  512
+#define NGX_HTTP_RECO_KIND_LABELS    64
+#define NGX_HTTP_RECO_MODEL_LABELS   64
+#define NGX_HTTP_RECO_IDENTITIES     64
+#define NGX_HTTP_RECO_WAYS           8
+
+
+/*
+ * A label is claimed by setting its hash (0: free) with a compare and swap;
+ * then its text is written and 'ready' is set. Whoever finds the hash without
+ * 'ready' writes the text as well: the same bytes, so that a claimer that was
+ * killed, or is slow, does not matter.
+ */
+typedef struct {
+    ngx_atomic_t             hash;
+    ngx_atomic_t             ready;
+    ngx_atomic_t             count;
+    u_char                   model_len;
+    u_char                   text_len;
+    u_char                   model[RECO_MAX_ID];
+    u_char                   text[RECO_MAX_ID];
+} ngx_http_reco_label_t;
+
+
+typedef struct {
+    ngx_atomic_t             hash;           /* of the model's name */
+    ngx_atomic_t             generation;     /* 0: fallback */
+    ngx_atomic_t             published_ms;
+} ngx_http_reco_generation_t;
+
+
+/*
+ * state: two bits of kind, 22 bits of pid, 40 bits of seconds: the deadline
+ * of a claim, or the time of the verdict. One word, so that a claim is one
+ * compare and swap.
+ */
+typedef struct {
+    ngx_atomic_t             hash;
+    ngx_atomic_t             state;
+} ngx_http_reco_verified_t;
+
+
+/* seq is odd while a worker writes the slot (for ever, if it was killed just
+ * then: the slot is lost). */
+typedef struct {
+    ngx_atomic_t             seq;
+    uint64_t                 key;            /* 0: free */
+    uint64_t                 time_ms;
+    reco_id_t                id;
+} ngx_http_reco_last_t;
+
+
+/* 328 bytes for 8 decisions: about 25,500 decisions a megabyte. */
+typedef struct {
+    ngx_atomic_t             evicted;        /* a decision was dropped here */
+    ngx_http_reco_last_t     slots[NGX_HTTP_RECO_WAYS];
+} ngx_http_reco_set_t;
+
+
+/* Upper bounds in nanoseconds: X(bound, "bound in seconds") */
+#define NGX_HTTP_RECO_BUCKETS(X)                                              \
+    X(1000, "0.000001")                                                       \
+    X(2000, "0.000002")                                                       \
+    X(5000, "0.000005")                                                       \
+    X(10000, "0.00001")                                                       \
+    X(20000, "0.00002")                                                       \
+    X(50000, "0.00005")                                                       \
+    X(100000, "0.0001")                                                       \
+    X(200000, "0.0002")                                                       \
+    X(500000, "0.0005")                                                       \
+    X(1000000, "0.001")                                                       \
+    X(2000000, "0.002")                                                       \
+    X(5000000, "0.005")                                                       \
+    X(10000000, "0.01")
+
+#define X(bound, text)  + 1
+enum { NGX_HTTP_RECO_NBUCKETS = 0 NGX_HTTP_RECO_BUCKETS(X) };
+#undef X
+
+
+struct ngx_http_reco_zone_s {
+    uint64_t                    magic;
+    uint64_t                    layout;
+    uint64_t                    size;          /* of this struct */
+    uint64_t                    seed;          /* of all hashes in here */
+    uint64_t                    log_path;      /* hash of the log's folder */
+    ngx_atomic_t                has_past;
+
+    ngx_atomic_t                counters[NGX_HTTP_RECO_NCOUNTERS];
+
+    /* the last one counts what is above the last bound */
+    ngx_atomic_t                latency[NGX_HTTP_RECO_NBUCKETS + 1];
+    ngx_atomic_t                latency_ns;
+
+    /* 0 is "other" */
+    ngx_http_reco_label_t       actions[NGX_HTTP_RECO_ACTION_LABELS];
+    ngx_http_reco_label_t       kinds[NGX_HTTP_RECO_KIND_LABELS];
+
+    ngx_http_reco_generation_t  served[NGX_HTTP_RECO_MODEL_LABELS];
+    ngx_http_reco_verified_t    verified[NGX_HTTP_RECO_IDENTITIES];
+
+    ngx_uint_t                  nsets;
+    ngx_http_reco_set_t         sets[1];       /* nsets */
+};
+
+
+/* This worker's zone, or NULL. */
+static ngx_inline ngx_http_reco_zone_t *
+ngx_http_reco_zone(void)
+{
+    ngx_http_reco_main_conf_t  *mcf;
+
+    mcf = ngx_http_reco_worker.conf;
+
+    return (mcf && mcf->zone) ? mcf->zone->data : NULL;
+}
+
+
+/* The model's slot, or NULL where it was never served. */
+ngx_http_reco_generation_t *ngx_http_reco_zone_served(
+    ngx_http_reco_zone_t *zone, ngx_str_t *model);
+
+#endif /* NGX_HTTP_RECO_ZONE_H */
