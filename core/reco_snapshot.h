@@ -17,6 +17,9 @@
 #define RECO_SNAPSHOT_FORMAT    1
 #define RECO_CHECKSUM_BYTES     16
 
+/* Documented in docs/FORMAT.md. */
+#define RECO_MAX_CUSTOMER_FIELDS    1024
+
 /* ---- reading ------------------------------------------------------------ */
 
 typedef struct reco_snapshot_s  reco_snapshot_t;
@@ -38,8 +41,9 @@ typedef struct {
 /* Checks that the file is whole (header, st_size >= (last page + 1) x page
  * size), that its format is ours, and binds its model. Does not hash it: that
  * is reco_checksum_fd()'s part, before. fd stays the caller's and may be
- * closed afterwards. secret (may be NULL) must be the one the customers were
- * hashed with. */
+ * closed afterwards. secret must be the one the customers were hashed with;
+ * NULL is not compared, for tools that look nobody up by id: a server without
+ * a secret refuses a snapshot whose info->hash_key is not empty. */
 reco_status_t reco_snapshot_open_fd(int fd, const reco_secret_t *secret,
     reco_snapshot_t **snapshot, reco_error_t *err);
 reco_status_t reco_snapshot_open(const char *path,
