@@ -110,8 +110,9 @@ void reco_quantise(const double *weights, uint32_t n, uint64_t *p);
 /* The index i with p[0] + .. + p[i-1] <= u < p[0] + .. + p[i]. */
 uint32_t reco_draw(const uint64_t *p, uint32_t n, uint32_t u);
 
-/* The uniform number of a slot (from 1): the upper half of
- * XXH3_64bits(salt, key, slot). Same inputs, same number, on any machine. */
+/* The uniform number of a slot (from 1): the upper half of XXH3_64bits() of
+ * salt, key and slot (4 bytes, little-endian), one after the other. Same
+ * inputs, same number, on any machine. */
 uint32_t reco_uniform(const uint8_t salt[16], const char *key, size_t key_len,
     uint32_t slot);
 
@@ -124,8 +125,6 @@ double reco_exp(double x);
 /* Room to work in; large, belongs to the caller, needs no clearing. */
 typedef struct {
     uint16_t  left[RECO_MAX_ACTIONS];       /* eligible, not yet drawn */
-    uint32_t  place[RECO_MAX_ACTIONS];      /* by action: place among the
-                                               eligible at the start */
     double    base[RECO_MAX_ACTIONS];       /* by action: weight, P or Q of
                                                this slot's row */
     double    weights[RECO_MAX_ACTIONS];    /* along left */
@@ -141,15 +140,17 @@ typedef struct {
     uint64_t   propensity[RECO_MAX_SLATE];      /* conditional on the slots
                                                    before, 1..RECO_ONE */
     bool       state_known;                     /* the table had slot 1's row */
-    bool       low_mass;                        /* P_TABLE: in some slot the
-                                                   eligible arms held less than
-                                                   half of the row's mass */
+    bool       low_mass;                        /* P_TABLE: in some slot what
+                                                   was eligible and not yet
+                                                   drawn held less than half of
+                                                   the row's mass */
 } reco_decision_t;
 
 /* Draws slot by slot without replacement. 'slate' 0 means the policy's own
  * number; fewer slots come out when fewer actions are eligible.
  * RECO_NONE_ELIGIBLE when there is none. 'sticky' policies use the customer's
- * key as random key where it is not empty, else id. */
+ * key as random key where it is not empty, else id: the decision id's text,
+ * as the log has it. */
 reco_status_t reco_decide(const reco_model_t *model, const reco_features_t *f,
     const reco_mask_t *eligible, uint32_t slate, reco_str_t id,
     reco_str_t customer_key, reco_scratch_t *scratch, reco_decision_t *out);
