@@ -100,12 +100,14 @@ static void
 put_value(writer_t *w, unsigned depth)
 {
     char                open;
-    unsigned            n;
+    unsigned            kind, n;
     static const char  *words[] = { "true", "false", "null" };
 
     put_space(w);
 
-    switch (random_below(&w->random, depth > 5 ? 3 : 5)) {
+    kind = random_below(&w->random, depth > 5 ? 3 : 5);
+
+    switch (depth == 0 ? 3 : kind) {
     case 0:
         put_string(w);
         break;
