@@ -1,0 +1,393 @@
+/*
+ * models.c - opens specs, snapshots and folders of snapshots for the tools,
+ * and reads logged decisions in a model's terms.
+ */
+
+#include "models.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* ---- one model from a file ---------------------------------------------- */
+
+bool
+model_read_secret(const char *path, reco_secret_t **secret)
+{
+    reco_error_t  err;
+
+    *secret = NULL;
+
+    if (path && reco_secret_read(path, secret, &err) != RECO_OK) {
+        tool_fail(path, &err);
+        return false;
+    }
+
+    return true;
+}
+
+/* A spec begins with a brace, a snapshot with a page number. */
+static int
+is_spec(const char *path)
+{
+    int    c;
+    FILE  *f = fopen(path, "re");
+
+    if (f == NULL) {
+        tool_error("cannot open '%s': %s", path, strerror(errno));
+        return -1;
+    }
+
+    do {
+        c = getc(f);
+    } while (c == ' ' || c == '\t' || c == '\r' || c == '\n');
+
+    fclose(f);
+
+    return c == '{';
+}
+
+/* A catalogue's file is named from where the spec is. */
+static char *
+beside(const char *path, reco_str_t name)
+{
+    char        *full;
+    const char  *slash = strrchr(path, '/');
+
+    if (name.data[0] == '/' || slash == NULL) {
+        return tool_dup(name);
+    }
+
+    if (asprintf(&full, "%.*s/%.*s", (int) (slash - path), path,
+                 (int) name.len, name.data) < 0)
+    {
+        tool_error("out of memory");
+        exit(1);
+    }
+
+    return full;
+}
+
+static bool
+read_catalogue(model_file_t *m, const char *path, reco_str_t name)
+{
+    bool   ok;
+    char  *full;
+
+    if (name.len == 0) {
+        return true;
+    }
+
+    full = beside(path, name);
+    ok = build_read_actions(full, &m->actions);
+    free(full);
+
+    return ok;
+}
+
+static bool
+check_bins(const reco_model_t *model, const char *path)
+{
+    uint32_t  i;
+
+    for (i = 0; i < model->nfeatures; i++) {
+        if (model->features[i].quantiles > 0
+            && model->features[i].nedges == 0)
+        {
+            tool_error("%s: $.features[%u].bins: quantiles are learned from "
+                       "customers: give a snapshot made by 'reco build'",
+                       path, i);
+            return false;
+        }
+    }
+
+    return true;
+}
+
+static bool
+open_spec(model_file_t *m, const char *path)
+{
+    char          *text;
+    size_t         len;
+    double       **edges;
+    uint32_t      *nedges;
+    reco_str_t     file;
+    reco_error_t   err;
+    reco_status_t  status;
+
+    text = tool_read_file(path, &len);
+    if (text == NULL) {
+        return false;
+    }
+
+    status = reco_spec_read((reco_str_t) { text, len }, &m->owned, &file,
+                            &err);
+
+    if (status == RECO_OK && (!check_bins(m->owned, path)
+                              || !read_catalogue(m, path, file)))
+    {
+        free(text);
+        return false;
+    }
+
+    if (status == RECO_OK) {
+        status = reco_spec_bind(m->owned, m->actions.actions, m->actions.n,
+                                NULL, 0, &err);
+    }
+
+    if (status == RECO_OK) {
+        edges = tool_alloc(m->owned->nfeatures * sizeof(*edges));
+        nedges = tool_alloc(m->owned->nfeatures * sizeof(*nedges));
+        memset(edges, 0, m->owned->nfeatures * sizeof(*edges));
+        memset(nedges, 0, m->owned->nfeatures * sizeof(*nedges));
+        status = reco_spec_resolve((reco_str_t) { text, len }, m->owned,
+                                   edges, nedges, &m->text, &len, &err);
+        free(edges);
+        free(nedges);
+    }
+
+    free(text);
+
+    if (status != RECO_OK) {
+        tool_fail(path, &err);
+        return false;
+    }
+
+    m->model = m->owned;
+
+    return true;
+}
+
+static bool
+open_snapshot(model_file_t *m, const char *path, const reco_secret_t *secret)
+{
+    reco_error_t  err;
+
+    if (reco_snapshot_open(path, secret, &m->snapshot, &err) != RECO_OK) {
+        tool_fail(path, &err);
+        return false;
+    }
+
+    m->model = reco_snapshot_model(m->snapshot);
+    m->text = tool_strdup(reco_snapshot_info(m->snapshot)->spec);
+
+    return true;
+}
+
+bool
+model_file_open(model_file_t *m, const char *path,
+    const reco_secret_t *secret)
+{
+    bool  ok;
+    int   spec = is_spec(path);
+
+    memset(m, 0, sizeof(*m));
+
+    if (spec < 0) {
+        return false;
+    }
+
+    ok = spec ? open_spec(m, path) : open_snapshot(m, path, secret);
+
+    if (!ok) {
+        model_file_close(m);
+    }
+
+    return ok;
+}
+
+void
+model_file_close(model_file_t *m)
+{
+    if (m->snapshot) {
+        reco_snapshot_close(m->snapshot);
+    }
+
+    if (m->owned) {
+        reco_model_free(m->owned);
+    }
+
+    if (m->actions.actions) {
+        build_free_actions(&m->actions);
+    }
+
+    free(m->text);
+    memset(m, 0, sizeof(*m));
+}
+
+/* ---- the snapshots of a folder ------------------------------------------ */
+
+static int
+compare_generations(const void *a, const void *b)
+{
+    const generation_t  *x = a, *y = b;
+
+    if (x->generation != y->generation) {
+        return x->generation < y->generation ? -1 : 1;
+    }
+
+    return strcmp(x->path, y->path);
+}
+
+/* Files are opened twice, here for their number only, so that a folder with a
+ * long history does not keep hundreds of maps. */
+static void
+add_generation(generations_t *g, char *path)
+{
+    struct stat       st;
+    reco_error_t      err;
+    generation_t     *entry;
+    reco_snapshot_t  *snapshot;
+
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || is_spec(path) != 0
+        || reco_snapshot_open(path, g->secret, &snapshot, &err) != RECO_OK)
+    {
+        free(path);
+        return;
+    }
+
+    g->list = tool_realloc(g->list, (g->n + 1) * sizeof(*g->list));
+    entry = &g->list[g->n++];
+    entry->generation = reco_snapshot_info(snapshot)->generation;
+    entry->path = path;
+    entry->modified = st.st_mtime;
+    entry->snapshot = NULL;
+    reco_snapshot_close(snapshot);
+}
+
+bool
+generations_open(generations_t *g, const char *dir,
+    const reco_secret_t *secret)
+{
+    DIR            *d;
+    char           *path;
+    struct dirent  *entry;
+
+    memset(g, 0, sizeof(*g));
+    g->secret = secret;
+
+    d = opendir(dir);
+    if (d == NULL) {
+        tool_error("cannot open '%s': %s", dir, strerror(errno));
+        return false;
+    }
+
+    while ((entry = readdir(d)) != NULL) {
+        if (entry->d_name[0] != '.'
+            && asprintf(&path, "%s/%s", dir, entry->d_name) >= 0)
+        {
+            add_generation(g, path);
+        }
+    }
+
+    closedir(d);
+    if (g->n > 0) {
+        qsort(g->list, g->n, sizeof(*g->list), compare_generations);
+    }
+
+    return true;
+}
+
+void
+generations_close(generations_t *g)
+{
+    size_t  i;
+
+    for (i = 0; i < g->n; i++) {
+        if (g->list[i].snapshot) {
+            reco_snapshot_close(g->list[i].snapshot);
+        }
+        free(g->list[i].path);
+    }
+
+    free(g->list);
+    memset(g, 0, sizeof(*g));
+}
+
+const reco_snapshot_t *
+generations_find(generations_t *g, uint64_t generation, reco_str_t model)
+{
+    size_t         i;
+    reco_error_t   err;
+    generation_t  *e;
+
+    for (i = 0; i < g->n; i++) {
+        e = &g->list[i];
+
+        if (e->generation != generation) {
+            continue;
+        }
+
+        if (e->snapshot == NULL
+            && reco_snapshot_open(e->path, g->secret, &e->snapshot, &err)
+               != RECO_OK)
+        {
+            tool_fail(e->path, &err);
+            e->snapshot = NULL;
+            continue;
+        }
+
+        if (reco_str_equal(reco_snapshot_model(e->snapshot)->name, model)) {
+            return e->snapshot;
+        }
+    }
+
+    return NULL;
+}
+
+/* ---- logged decisions --------------------------------------------------- */
+
+static bool
+has_kind(const reco_feature_t *f, const reco_value_t *v)
+{
+    if (v->kind == RECO_VALUE_NUMBER) {
+        return f->type == RECO_FEATURE_NUMBER || f->ncodes > 0;
+    }
+
+    return f->type == RECO_FEATURE_CATEGORY && f->ncodes == 0;
+}
+
+bool
+logged_features(const reco_model_t *model,
+    const reco_event_feature_t *logged, uint32_t n, reco_features_t *out)
+{
+    uint32_t  i, k, next = 0;
+
+    out->n = model->nfeatures;
+
+    for (i = 0; i < model->nfeatures; i++) {
+        out->value[i].kind = RECO_VALUE_MISSING;
+        out->source[i] = RECO_SOURCE_NONE;
+
+        for (k = 0; k < n; k++, next++) {       /* nearly always in order */
+            next = next < n ? next : 0;
+            if (reco_str_equal(logged[next].name, model->features[i].name)) {
+                break;
+            }
+        }
+
+        if (k == n) {
+            continue;
+        }
+
+        if (!has_kind(&model->features[i], &logged[next].value)) {
+            return false;
+        }
+
+        out->value[i] = logged[next].value;
+        out->source[i] = (uint8_t) logged[next].source;
+        next++;
+    }
+
+    return true;
+}
+
+bool
+logged_eligible(const reco_model_t *model, uint32_t actions,
+    reco_str_t eligible, reco_mask_t *out)
+{
+    return actions == model->catalogue.n
+           && reco_mask_read(eligible, actions, out);
+}
