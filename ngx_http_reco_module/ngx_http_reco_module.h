@@ -17,7 +17,9 @@
  *   ngx_http_reco_reward.c     content handler of reco_reward
  *   ngx_http_reco_status.c     content handlers of reco_status, reco_health
  *   ngx_http_reco_variables.c  $reco_action and the others
- *   ngx_http_reco_conf.c       directive setters
+ *   ngx_http_reco_fallback.c   models of reco_fallback
+ *   ngx_http_reco_conf.c       directive setters of the http level
+ *   ngx_http_reco_conf_loc.c   directive setters of locations
  *   ngx_http_reco_module.c     commands, contexts, configuration, processes
  */
 
@@ -262,10 +264,15 @@ ngx_int_t ngx_http_reco_last_known(ngx_http_reco_model_t *model,
 /* The log folder held segments when the zone was new: nothing can be proven */
 void ngx_http_reco_zone_has_past(void);
 
-/* Verified identities of files (device, inode, size, mtime, ctime). */
+/* Verified identities of files (device, inode, size, mtime, ctime), each with
+ * the checksum it was to have (zeros where none is asked for). */
 typedef struct {
     uint64_t  dev, ino, size, mtime_ns, ctime_ns;
+    uint8_t   checksum[RECO_CHECKSUM_BYTES];
 } ngx_http_reco_identity_t;
+
+void ngx_http_reco_identify(const ngx_file_info_t *fi,
+    ngx_http_reco_identity_t *id);
 
 /* NGX_OK: verified before. NGX_AGAIN: claimed for this process, which is to
  * verify it and say so. NGX_BUSY: another process is at it. NGX_ERROR: was
@@ -310,6 +317,7 @@ typedef struct {
     unsigned                   busy:1;         /* being made: its own arguments
                                                   cannot ask for it */
     unsigned                   failed:1;       /* was tried; not again */
+    unsigned                   closed:1;       /* log phase: none is made */
 } ngx_http_reco_share_t;
 
 
@@ -348,6 +356,8 @@ typedef struct {
     ngx_http_reco_wait_t       wait;
     ngx_http_request_t        *request;
     ngx_http_reco_result_t    *result;         /* NULL: a reward */
+    reco_str_t                *kinds;          /* of a reward's facts, copied */
+    ngx_uint_t                 nkinds;
     ngx_event_t                deadline;
     ngx_uint_t                 status;
     ngx_buf_t                 *body;
@@ -385,6 +395,8 @@ ngx_int_t ngx_http_reco_send(ngx_http_request_t *r, ngx_uint_t status,
 /* Sends workspace->error as the location's format shows it. */
 ngx_int_t ngx_http_reco_problem(ngx_http_request_t *r, ngx_uint_t status,
     const char *code);
+/* Counts and sends what ngx_http_reco_body() said; returns the same. */
+ngx_int_t ngx_http_reco_body_problem(ngx_http_request_t *r, ngx_int_t status);
 /* The same for an error that the core's status tells all of. */
 ngx_int_t ngx_http_reco_fail(ngx_http_request_t *r, reco_status_t status);
 
@@ -418,8 +430,19 @@ char *ngx_http_reco_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_reco_set_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_reco_set_decide(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-/* The fallback of a model: ids may be empty. Owned by the cycle's pool. */
+/* The entry of that name, made at its first mention; NULL after a message. */
+ngx_http_reco_model_t *ngx_http_reco_model(ngx_conf_t *cf, ngx_str_t *name);
+
+/* Logs "invalid parameter" and returns NGX_CONF_ERROR. */
+char *ngx_http_reco_invalid(ngx_conf_t *cf, ngx_str_t *arg);
+
+#define ngx_http_reco_arg(arg, prefix)                                        \
+    ((arg)->len >= sizeof(prefix) - 1                                         \
+     && ngx_strncmp((arg)->data, prefix, sizeof(prefix) - 1) == 0)
+
+/* The fallback of a model: the first of ids (comma-separated, may be empty),
+ * at most slate of them (0: all). Goes with the cycle's pool. */
 char *ngx_http_reco_make_fallback(ngx_conf_t *cf, ngx_http_reco_model_t *model,
-    ngx_str_t *ids);
+    ngx_str_t *ids, ngx_uint_t slate);
 
 #endif /* NGX_HTTP_RECO_MODULE_H */
