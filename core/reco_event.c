@@ -67,7 +67,7 @@ reco_event_write_header(reco_buf_t *b, const reco_segment_header_t *h)
     write_member_u64(b, ",\"time\":", h->time_ms);
     reco_buf_cstr(b, ",\"writer\":\"reco " RECO_VERSION "\",\"pad\":\"");
 
-    for (len = reco_buf_len(b) - start + 4; len < HEADER_BYTES; len++) {
+    for (len = reco_buf_len(b) - start + 3; len < HEADER_BYTES; len++) {
         reco_buf_char(b, '.');
     }
 

@@ -495,8 +495,9 @@ recover_one(const char *dir, const char *name, reco_recovery_t *out,
 
     fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
-        /* its owner or another's recovery was faster */
-        return (errno == ENOENT) ? RECO_OK : io_error(err, "open", path);
+        /* its owner or another's recovery was faster, or it is no file */
+        return (errno == ENOENT || errno == ELOOP || errno == EISDIR)
+               ? RECO_OK : io_error(err, "open", path);
     }
 
     rc = RECO_OK;

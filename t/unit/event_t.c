@@ -1,0 +1,806 @@
+/*
+ * Records of the event log: written lines are what the header says they are,
+ * are valid JSON for jansson whatever the ids are, stay below their bounds,
+ * and come back as they went in. Broken lines are refused by member.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "reco_event.h"
+
+#define ID_TEXT   "0193532a0c00abcd0102030400000007"
+
+/* quote, backslash, U+2028, two-, three- and four-byte characters */
+#define ODD       "a\"b\\c\xe2\x80\xa8\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"
+
+static char               memory[1 << 20];
+static reco_json_keys_t   keys;
+static reco_features_t    features;
+static reco_mask_t        eligible;
+static reco_decision_t    decision;
+static reco_event_t       event;
+static reco_error_t       err;
+static char               room[1 << 20];
+
+static reco_str_t
+str(const char *s)
+{
+    return (reco_str_t) { s, strlen(s) };
+}
+
+static void
+assert_str(reco_str_t got, const char *expected)
+{
+    assert_int_equal(got.len, strlen(expected));
+    assert_memory_equal(got.data, expected, got.len);
+}
+
+static reco_status_t
+read_line(reco_str_t line)
+{
+    reco_arena_t  arena = { room, sizeof(room), 0 };
+
+    memset(&event, 0xa5, sizeof(event));
+
+    return reco_event_read(line, &arena, &keys, &event, &err);
+}
+
+/* What was written, without its newline, which must be the only one. */
+static reco_str_t
+line_of(const reco_buf_t *b)
+{
+    size_t  len = reco_buf_len(b);
+
+    assert_false(b->overflow);
+    assert_true(len > 1);
+    assert_ptr_equal(memchr(b->start, '\n', len), b->start + len - 1);
+
+    return (reco_str_t) { b->start, len - 1 };
+}
+
+static json_t *
+parse(reco_str_t line)
+{
+    json_t        *v;
+    json_error_t   e;
+
+    v = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, &e);
+    if (v == NULL) {
+        fail_msg("jansson: %s: %.*s", e.text, (int) line.len, line.data);
+    }
+    assert_true(json_is_object(v));
+
+    return v;
+}
+
+static const char *
+member(const json_t *v, const char *name)
+{
+    return json_string_value(json_object_get(v, name));
+}
+
+/* ---- a model ---------------------------------------------------------------- */
+
+static reco_feature_t  model_features[3];
+static reco_action_t   model_actions[6];
+
+static reco_model_t
+model_of(void)
+{
+    static const char *const  ids[] = { "OFFER_1", "OFFER_2", "OFFER_3",
+                                        "OFFER_4", "OFFER_5", "OFFER_6" };
+    static const char *const  names[] = { "age", "country", "unknown" };
+    reco_model_t              m;
+    int                       i;
+
+    memset(&m, 0, sizeof(m));
+    memset(model_features, 0, sizeof(model_features));
+    memset(model_actions, 0, sizeof(model_actions));
+
+    for (i = 0; i < 3; i++) {
+        model_features[i].name = str(names[i]);
+    }
+
+    for (i = 0; i < 6; i++) {
+        model_actions[i].id = str(ids[i]);
+    }
+
+    m.name = RECO_STR("shop");
+    m.version = RECO_STR("1.0.0");
+    m.features = model_features;
+    m.nfeatures = 3;
+    m.catalogue.actions = model_actions;
+    m.catalogue.n = 6;
+    m.policy.type = RECO_POLICY_WEIGHTS;
+    m.policy.slate = 3;
+
+    return m;
+}
+
+static void
+sample(reco_decision_event_t *e, const reco_model_t *model)
+{
+    memset(e, 0, sizeof(*e));
+    e->seq = 7;
+    assert_true(reco_id_parse(str(ID_TEXT), &e->id));
+    e->time_ms = 1732241234567;
+    e->generation = 3;
+    e->model = model;
+    e->customer_key = RECO_STR("c42");
+    e->session = RECO_STR("s1");
+    e->features = &features;
+    e->eligible = &eligible;
+    e->decision = &decision;
+
+    memset(&features, 0, sizeof(features));
+    features.n = 3;
+    features.value[0] = (reco_value_t) { RECO_VALUE_NUMBER, 42, { "", 0 } };
+    features.source[0] = RECO_SOURCE_REQUEST;
+    features.value[1] = (reco_value_t) { RECO_VALUE_WORD, 0, RECO_STR("GB") };
+    features.source[1] = RECO_SOURCE_GEO;
+
+    memset(&eligible, 0, sizeof(eligible));
+    eligible.bits[0] = 0x1f;
+
+    memset(&decision, 0, sizeof(decision));
+    decision.n = 2;
+    decision.action[0] = 1;
+    decision.action[1] = 4;
+    decision.propensity[0] = 1073741824;        /* 2^30: a quarter */
+    decision.propensity[1] = 2147483648;        /* 2^31: a half */
+}
+
+/* ---- writing ---------------------------------------------------------------- */
+
+static void
+test_decision_line(void **state)
+{
+    reco_buf_t             b;
+    reco_model_t           model = model_of();
+    reco_decision_event_t  e;
+
+    (void) state;
+    sample(&e, &model);
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_decision(&b, &e);
+
+    assert_str(line_of(&b),
+        "{\"type\":\"decision\",\"seq\":7,\"id\":\"" ID_TEXT "\","
+        "\"time\":1732241234567,\"model\":\"shop\",\"generation\":3,"
+        "\"customer\":\"c42\",\"session\":\"s1\","
+        "\"features\":{\"age\":[42,\"request\"],\"country\":[\"GB\",\"geo\"]},"
+        "\"actions\":6,\"eligible\":\"1f\","
+        "\"slate\":[\"OFFER_2\",\"OFFER_5\"],"
+        "\"propensity\":[1073741824,2147483648],\"policy\":\"weights\"}");
+}
+
+static void
+test_decision_options(void **state)
+{
+    json_t                *v;
+    reco_buf_t             b;
+    reco_model_t           model = model_of();
+    reco_decision_event_t  e;
+
+    (void) state;
+    sample(&e, &model);
+
+    e.customer_key = e.session = RECO_STR("");
+    e.generation = 0;
+    e.fallback = true;
+    e.not_replayable = true;
+    eligible.bits[0] = 0x3f;
+    decision.pinned = 1;
+    decision.low_mass = true;
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_decision(&b, &e);
+    v = parse(line_of(&b));
+
+    assert_null(json_object_get(v, "customer"));
+    assert_null(json_object_get(v, "session"));
+    assert_string_equal(member(v, "eligible"), "all");
+    assert_int_equal(json_integer_value(json_object_get(v, "pinned")), 1);
+    assert_true(json_is_true(json_object_get(v, "low_mass")));
+    assert_true(json_is_true(json_object_get(v, "fallback")));
+    assert_true(json_is_false(json_object_get(v, "replayable")));
+    json_decref(v);
+
+    assert_int_equal(read_line(line_of(&b)), RECO_OK);
+    assert_true(event.fallback);
+    assert_true(event.not_replayable);
+    assert_true(event.low_mass);
+    assert_int_equal(event.pinned, 1);
+    assert_int_equal(event.generation, 0);
+    assert_int_equal(event.customer_key.len, 0);
+    assert_int_equal(event.session.len, 0);
+    assert_str(event.eligible, "all");
+}
+
+static void
+test_decision_round_trip(void **state)
+{
+    json_t                *v;
+    reco_buf_t             b;
+    reco_model_t           model = model_of();
+    reco_decision_event_t  e;
+
+    (void) state;
+    sample(&e, &model);
+
+    e.customer_key = RECO_STR(ODD);
+    e.session = RECO_STR("\xe2\x80\xa9");
+    model_features[0].name = RECO_STR("\"age\"");
+    features.value[1].word = RECO_STR(ODD);
+    features.value[0].number = 0.1;
+    model_actions[1].id = RECO_STR("\\");
+    e.seq = UINT64_MAX;
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_decision(&b, &e);
+    assert_int_equal(read_line(line_of(&b)), RECO_OK);
+
+    assert_int_equal(event.type, RECO_EVENT_DECISION);
+    assert_true(event.seq == UINT64_MAX);
+    assert_true(event.has_id);
+    assert_memory_equal(event.id.bytes, e.id.bytes, sizeof(e.id.bytes));
+    assert_int_equal(event.time_ms, 1732241234567);
+    assert_int_equal(event.generation, 3);
+    assert_str(event.model, "shop");
+    assert_str(event.policy, "weights");
+    assert_str(event.customer_key, ODD);
+    assert_str(event.session, "\xe2\x80\xa9");
+    assert_int_equal(event.nfeatures, 2);
+    assert_str(event.features[0].name, "\"age\"");
+    assert_int_equal(event.features[0].value.kind, RECO_VALUE_NUMBER);
+    assert_true(event.features[0].value.number == 0.1);
+    assert_int_equal(event.features[0].source, RECO_SOURCE_REQUEST);
+    assert_int_equal(event.features[1].value.kind, RECO_VALUE_WORD);
+    assert_str(event.features[1].value.word, ODD);
+    assert_int_equal(event.features[1].source, RECO_SOURCE_GEO);
+    assert_int_equal(event.actions, 6);
+    assert_str(event.eligible, "1f");
+    assert_int_equal(event.nslate, 2);
+    assert_str(event.slate[0], "\\");
+    assert_str(event.slate[1], "OFFER_5");
+    assert_int_equal(event.propensity[0], 1073741824);
+    assert_true(event.propensity[1] == 2147483648u);
+    assert_false(event.fallback);
+    assert_false(event.not_replayable);
+    assert_false(event.low_mass);
+    assert_int_equal(event.pinned, 0);
+
+    /* and jansson, which has no 64-bit unsigned integers, reads the same */
+    e.seq = 1;
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_decision(&b, &e);
+    v = parse(line_of(&b));
+    assert_string_equal(member(v, "customer"), ODD);
+    assert_string_equal(member(v, "session"), "\xe2\x80\xa9");
+    assert_string_equal(json_string_value(json_array_get(
+                            json_object_get(v, "slate"), 0)), "\\");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(
+                            json_object_get(v, "features"), "country"), 0)),
+                        ODD);
+    json_decref(v);
+}
+
+static void
+test_reward_round_trip(void **state)
+{
+    json_t               *v;
+    reco_buf_t            b;
+    reco_fact_t           facts[] = { { RECO_STR("conversion"), 1 },
+                                      { RECO_STR(ODD), -12.5 } };
+    reco_reward_event_t   e;
+
+    (void) state;
+
+    memset(&e, 0, sizeof(e));
+    e.seq = 8;
+    e.time_ms = 1732241234567;
+    e.model = RECO_STR("shop");
+    e.generation = 3;
+    e.has_decision = true;
+    assert_true(reco_id_parse(str(ID_TEXT), &e.decision));
+    e.customer_key = RECO_STR("c42");
+    e.key = RECO_STR("timestamp:2024-11-22");
+    e.action = RECO_STR("OFFER_2");
+    e.facts = facts;
+    e.nfacts = 1;
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_reward(&b, &e);
+
+    assert_str(line_of(&b),
+        "{\"type\":\"reward\",\"seq\":8,\"time\":1732241234567,"
+        "\"model\":\"shop\",\"generation\":3,\"decision\":\"" ID_TEXT "\","
+        "\"customer\":\"c42\",\"key\":\"timestamp:2024-11-22\","
+        "\"action\":\"OFFER_2\",\"facts\":{\"conversion\":1}}");
+
+    e.has_decision = false;
+    e.key = e.action = RECO_STR("");
+    e.customer_key = RECO_STR(ODD);
+    e.nfacts = 2;
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_reward(&b, &e);
+    v = parse(line_of(&b));
+    assert_int_equal(json_object_size(v), 7);
+    assert_true(json_real_value(json_object_get(json_object_get(v, "facts"),
+                                                ODD)) == -12.5);
+    json_decref(v);
+
+    assert_int_equal(read_line(line_of(&b)), RECO_OK);
+    assert_int_equal(event.type, RECO_EVENT_REWARD);
+    assert_int_equal(event.seq, 8);
+    assert_false(event.has_id);
+    assert_str(event.customer_key, ODD);
+    assert_int_equal(event.key.len, 0);
+    assert_int_equal(event.action.len, 0);
+    assert_int_equal(event.nfacts, 2);
+    assert_str(event.facts[0].name, "conversion");
+    assert_true(event.facts[0].value == 1);
+    assert_str(event.facts[1].name, ODD);
+    assert_true(event.facts[1].value == -12.5);
+}
+
+static void
+test_header(void **state)
+{
+    char                   longest[65];
+    json_t                *v;
+    reco_buf_t             b;
+    reco_segment_header_t  h = { RECO_STR("edge-1"), 0x0a1b2c3d, 12,
+                                 1732241234567 };
+
+    (void) state;
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_header(&b, &h);
+    assert_int_equal(reco_buf_len(&b), 512);
+
+    v = parse(line_of(&b));
+    assert_string_equal(member(v, "type"), "segment");
+    assert_string_equal(member(v, "node"), "edge-1");
+    assert_string_equal(member(v, "incarnation"), "0a1b2c3d");
+    assert_int_equal(json_integer_value(json_object_get(v, "segment")), 12);
+    json_decref(v);
+
+    assert_int_equal(read_line(line_of(&b)), RECO_OK);
+    assert_int_equal(event.type, RECO_EVENT_HEADER);
+    assert_str(event.header.node, "edge-1");
+    assert_int_equal(event.header.incarnation, 0x0a1b2c3d);
+    assert_int_equal(event.header.segment, 12);
+    assert_int_equal(event.header.time_ms, 1732241234567);
+
+    memset(longest, 'n', 64);
+    longest[64] = '\0';
+    h.node = str(longest);
+    h.segment = h.time_ms = UINT64_MAX;
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_header(&b, &h);
+    assert_int_equal(reco_buf_len(&b), 512);
+}
+
+/* ---- bounds ----------------------------------------------------------------- */
+
+/* The id that grows most: 255 bytes that all are escaped. */
+static reco_str_t
+worst_id(void)
+{
+    static char  id[RECO_MAX_ID];
+
+    memset(id, '"', sizeof(id));
+
+    return (reco_str_t) { id, sizeof(id) };
+}
+
+static void
+test_decision_bound(void **state)
+{
+    static reco_feature_t  many_features[RECO_MAX_FEATURES];
+    static reco_action_t   many_actions[RECO_MAX_ACTIONS];
+    reco_buf_t             b;
+    reco_model_t           model = model_of();
+    reco_decision_event_t  e;
+    uint32_t               i;
+
+    (void) state;
+    sample(&e, &model);
+
+    model.name = worst_id();
+    model.features = many_features;
+    model.nfeatures = RECO_MAX_FEATURES;
+    model.catalogue.actions = many_actions;
+    model.catalogue.n = RECO_MAX_ACTIONS;
+    model.policy.slate = RECO_MAX_SLATE;
+
+    for (i = 0; i < RECO_MAX_FEATURES; i++) {
+        many_features[i].name = worst_id();
+        features.value[i] = (reco_value_t) { RECO_VALUE_WORD, 0, worst_id() };
+        features.source[i] = RECO_SOURCE_CUSTOMER;
+    }
+    features.n = RECO_MAX_FEATURES;
+
+    for (i = 0; i < RECO_MAX_ACTIONS; i++) {
+        many_actions[i].id = worst_id();
+    }
+
+    for (i = 0; i < RECO_MAX_SLATE; i++) {
+        decision.action[i] = (uint16_t) i;
+        decision.propensity[i] = RECO_ONE;
+    }
+    decision.n = RECO_MAX_SLATE;
+    decision.pinned = RECO_MAX_SLATE;
+    decision.low_mass = true;
+
+    e.seq = e.time_ms = e.generation = UINT64_MAX;
+    e.customer_key = e.session = worst_id();
+    e.fallback = e.not_replayable = true;
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_decision(&b, &e);
+    assert_false(b.overflow);
+    assert_in_range(reco_buf_len(&b), 1, reco_event_decision_bound(&model));
+
+    /* numbers that take the most room */
+    for (i = 0; i < RECO_MAX_FEATURES; i++) {
+        features.value[i] = (reco_value_t) { RECO_VALUE_NUMBER,
+                                             -2.2250738585072014e-308,
+                                             { "", 0 } };
+    }
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_decision(&b, &e);
+    assert_false(b.overflow);
+    assert_in_range(reco_buf_len(&b), 1, reco_event_decision_bound(&model));
+
+    /* no more room than that is needed, and the smallest of models holds */
+    model = model_of();
+    model.nfeatures = 0;
+    model.catalogue.n = 1;
+    model.policy.slate = 1;
+    sample(&e, &model);
+    features.n = 0;
+    decision.n = 1;
+    decision.action[0] = 0;
+    model_actions[0].id = worst_id();
+    e.customer_key = e.session = model.name = worst_id();
+    e.seq = e.time_ms = e.generation = UINT64_MAX;
+
+    reco_buf_init(&b, memory, reco_event_decision_bound(&model));
+    reco_event_write_decision(&b, &e);
+    assert_false(b.overflow);
+}
+
+static void
+test_reward_bound(void **state)
+{
+    reco_buf_t           b;
+    reco_fact_t          facts[RECO_MAX_FACTS];
+    reco_reward_event_t  e;
+    uint32_t             i;
+
+    (void) state;
+
+    memset(&e, 0, sizeof(e));
+
+    for (i = 0; i < RECO_MAX_FACTS; i++) {
+        facts[i].name = worst_id();
+        facts[i].value = -2.2250738585072014e-308;
+    }
+
+    e.seq = e.time_ms = e.generation = UINT64_MAX;
+    e.has_decision = true;
+    e.model = e.customer_key = e.key = e.action = worst_id();
+    e.facts = facts;
+    e.nfacts = RECO_MAX_FACTS;
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_reward(&b, &e);
+    assert_in_range(reco_buf_len(&b), 1, reco_event_reward_bound());
+}
+
+/* ---- masks ------------------------------------------------------------------ */
+
+static void
+check_mask(const reco_mask_t *m, uint32_t n, const char *text)
+{
+    reco_buf_t   b;
+    reco_mask_t  back;
+    uint32_t     i;
+
+    reco_buf_init(&b, memory, n / 4 + 3);
+    reco_mask_write(&b, m, n);
+    assert_false(b.overflow);
+    assert_str((reco_str_t) { memory, reco_buf_len(&b) }, text);
+
+    assert_true(reco_mask_read(str(text), n, &back));
+    for (i = 0; i < RECO_MAX_ACTIONS; i++) {
+        assert_int_equal(reco_mask_get(&back, i),
+                         i < n && reco_mask_get(m, i));
+    }
+}
+
+static void
+test_masks(void **state)
+{
+    char         text[RECO_MAX_ACTIONS / 4 + 1];
+    reco_mask_t  m;
+
+    (void) state;
+
+    memset(&m, 0, sizeof(m));
+    check_mask(&m, 1, "0");
+    check_mask(&m, 5, "00");
+
+    reco_mask_set(&m, 0);
+    check_mask(&m, 1, "all");
+    check_mask(&m, 6, "01");
+
+    reco_mask_set(&m, 4);
+    check_mask(&m, 5, "11");
+    reco_mask_set(&m, 63);
+    check_mask(&m, 64, "8000000000000011");
+    reco_mask_set(&m, 64);
+    check_mask(&m, 65, "18000000000000011");
+    check_mask(&m, 66, "18000000000000011");
+    check_mask(&m, 69, "018000000000000011");
+
+    /* bits beyond the catalogue do not count */
+    check_mask(&m, 5, "11");
+
+    memset(&m, 0xff, sizeof(m));
+    check_mask(&m, RECO_MAX_ACTIONS, "all");
+    check_mask(&m, 130, "all");
+    reco_mask_clear(&m, RECO_MAX_ACTIONS - 1);
+    memset(text, 'f', sizeof(text));
+    text[0] = '7';
+    text[RECO_MAX_ACTIONS / 4] = '\0';
+    check_mask(&m, RECO_MAX_ACTIONS, text);
+}
+
+static void
+test_bad_masks(void **state)
+{
+    reco_mask_t  m;
+
+    (void) state;
+
+    assert_false(reco_mask_read(str(""), 5, &m));
+    assert_false(reco_mask_read(str("1"), 5, &m));
+    assert_false(reco_mask_read(str("001"), 5, &m));
+    assert_false(reco_mask_read(str("1F"), 5, &m));
+    assert_false(reco_mask_read(str("1g"), 5, &m));
+    assert_false(reco_mask_read(str("20"), 5, &m));     /* a sixth action */
+    assert_false(reco_mask_read(str("ALL"), 5, &m));
+    assert_false(reco_mask_read(str("all"), 0, &m));
+    assert_false(reco_mask_read(str("all"), RECO_MAX_ACTIONS + 1, &m));
+    assert_true(reco_mask_read(str("1f"), 5, &m));
+}
+
+/* ---- broken lines ----------------------------------------------------------- */
+
+#define HEAD  "\"type\":\"decision\",\"seq\":1,\"id\":\"" ID_TEXT "\"," \
+              "\"time\":2,\"model\":\"shop\",\"generation\":3,"
+#define TAIL  ",\"policy\":\"uniform\""
+#define F     "\"features\":{}"
+#define A     ",\"actions\":2,\"eligible\":\"all\""
+#define S     ",\"slate\":[\"a\"],\"propensity\":[1]"
+#define R     "\"type\":\"reward\",\"seq\":1,\"time\":2,\"model\":\"m\"," \
+              "\"generation\":3,"
+
+static const struct {
+    const char  *line;
+    const char  *field;         /* NULL: a good line */
+} lines[] = {
+    { "{" HEAD F A S TAIL "}", NULL },
+    { "{" HEAD F A S TAIL ",\"new\":{\"x\":[1,{}]}}", NULL },
+    { "{" HEAD F ",\"actions\":4096" S TAIL ",\"eligible\":\"all\"}", NULL },
+    { "{" R "\"customer\":\"c\",\"facts\":{\"a\":0}}", NULL },
+    { "{" R "\"decision\":\"" ID_TEXT "\",\"facts\":{\"a\":-1e300}}", NULL },
+
+    { "", "" },
+    { "[]", "" },
+    { "{" HEAD F A S TAIL "} x", "" },
+    { "{" HEAD F A S TAIL, "" },
+    { "{" HEAD F A S TAIL ",\"seq\":2}", "" },
+    { "{}", "type" },
+    { "{\"type\":\"click\"}", "type" },
+    { "{\"type\":1}", "type" },
+    { "{" HEAD F A S "}", "policy" },
+    { "{" HEAD F A TAIL "}", "slate" },
+    { "{" HEAD F S TAIL "}", "actions" },
+    { "{" HEAD "\"actions\":2,\"eligible\":\"all\"" S TAIL "}", "features" },
+    { "{" HEAD F A TAIL ",\"slate\":[],\"propensity\":[]}", "slate" },
+    { "{" HEAD F A TAIL ",\"slate\":[\"\"],\"propensity\":[1]}", "slate" },
+    { "{" HEAD F A TAIL ",\"slate\":[1],\"propensity\":[1]}", "slate" },
+    { "{" HEAD F A TAIL ",\"slate\":\"a\",\"propensity\":[1]}", "slate" },
+    { "{" HEAD F A TAIL ",\"slate\":[\"a\"],\"propensity\":[0]}",
+      "propensity" },
+    { "{" HEAD F A TAIL ",\"slate\":[\"a\"],\"propensity\":[4294967297]}",
+      "propensity" },
+    { "{" HEAD F A TAIL ",\"slate\":[\"a\"],\"propensity\":[0.5]}",
+      "propensity" },
+    { "{" HEAD F A TAIL ",\"slate\":[\"a\"],\"propensity\":[1,1]}",
+      "propensity" },
+    { "{" HEAD F A TAIL ",\"slate\":[\"a\"],\"propensity\":1}",
+      "propensity" },
+    { "{" HEAD F S TAIL ",\"actions\":2,\"eligible\":\"4\"}", "eligible" },
+    { "{" HEAD F S TAIL ",\"actions\":4097,\"eligible\":\"all\"}",
+      "eligible" },
+    { "{" HEAD F S TAIL ",\"actions\":2,\"eligible\":3}", "eligible" },
+    { "{" HEAD F A S TAIL ",\"pinned\":2}", "pinned" },
+    { "{" HEAD F A S TAIL ",\"pinned\":-1}", "pinned" },
+    { "{" HEAD F A S TAIL ",\"fallback\":1}", "fallback" },
+    { "{" HEAD F A S TAIL ",\"replayable\":null}", "replayable" },
+    { "{" HEAD F A S TAIL ",\"customer\":\"\"}", "customer" },
+    { "{" HEAD F A S TAIL ",\"session\":\"a\\u0001\"}", "session" },
+    { "{" HEAD "\"features\":[]" A S TAIL "}", "features" },
+    { "{" HEAD "\"features\":{\"a\":1}" A S TAIL "}", "features" },
+    { "{" HEAD "\"features\":{\"a\":[]}" A S TAIL "}", "features" },
+    { "{" HEAD "\"features\":{\"a\":[1]}" A S TAIL "}", "features" },
+    { "{" HEAD "\"features\":{\"a\":[1,\"moon\"]}" A S TAIL "}", "features" },
+    { "{" HEAD "\"features\":{\"a\":[1,\"none\"]}" A S TAIL "}", "features" },
+    { "{" HEAD "\"features\":{\"a\":[null,\"geo\"]}" A S TAIL "}",
+      "features" },
+    { "{" HEAD "\"features\":{\"a\":[1,\"geo\",2]}" A S TAIL "}",
+      "features" },
+    { "{" HEAD "\"features\":{\"\":[1,\"geo\"]}" A S TAIL "}", "features" },
+    { "{\"type\":\"decision\",\"id\":\"" ID_TEXT "x\"}", "id" },
+    { "{\"type\":\"decision\",\"seq\":18446744073709551616}", "seq" },
+    { "{\"type\":\"decision\",\"seq\":1e3}", "seq" },
+    { "{\"type\":\"decision\",\"seq\":\"1\"}", "seq" },
+    { "{" R "\"facts\":{\"a\":1}}", "decision" },
+    { "{" R "\"customer\":\"c\"}", "facts" },
+    { "{" R "\"customer\":\"c\",\"facts\":{}}", "facts" },
+    { "{" R "\"customer\":\"c\",\"facts\":{\"a\":true}}", "facts" },
+    { "{" R "\"customer\":\"c\",\"facts\":{\"\":1}}", "facts" },
+    { "{" R "\"customer\":\"c\",\"facts\":[1]}", "facts" },
+    { "{\"type\":\"segment\",\"format\":1,\"node\":\"n\","
+      "\"incarnation\":\"0A1b2c3d\"}", "incarnation" },
+    { "{\"type\":\"segment\",\"format\":1,\"node\":\"n\","
+      "\"incarnation\":\"0a1b2c3\"}", "incarnation" },
+    { "{\"type\":\"segment\",\"format\":1,\"node\":\"n\","
+      "\"incarnation\":\"0a1b2c3d\",\"segment\":0}", "time" },
+};
+
+static void
+test_lines(void **state)
+{
+    size_t         i;
+    reco_status_t  rc;
+
+    (void) state;
+
+    for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        rc = read_line(str(lines[i].line));
+
+        if (lines[i].field == NULL) {
+            if (rc != RECO_OK) {
+                fail_msg("%s: %s: %s", lines[i].line, err.field, err.message);
+            }
+            continue;
+        }
+
+        if (rc != RECO_INVALID || strcmp(err.field, lines[i].field) != 0) {
+            fail_msg("%s: status %d, field '%s' instead of '%s'",
+                     lines[i].line, rc, err.field, lines[i].field);
+        }
+    }
+}
+
+static void
+test_newer_format(void **state)
+{
+    (void) state;
+
+    assert_int_equal(read_line(str("{\"type\":\"segment\",\"format\":2}")),
+                     RECO_UNSUPPORTED);
+    assert_string_equal(err.field, "format");
+}
+
+/* One more of everything that is limited. */
+static void
+test_limits(void **state)
+{
+    size_t       i, n;
+    reco_buf_t   b;
+
+    static const struct {
+        const char  *before, *item, *after, *field;
+        size_t       max;
+        bool         is_key;
+    } limits[] = {
+        { "{" HEAD F A TAIL ",\"propensity\":[1],\"slate\":[", "\"a\"",
+          "]}", "slate", RECO_MAX_SLATE, false },
+        { "{" HEAD F A TAIL ",\"slate\":[\"a\"],\"propensity\":[", "1",
+          "]}", "propensity", RECO_MAX_SLATE, false },
+        { "{" HEAD "\"features\":{", "[1,\"geo\"]", "}" A S TAIL "}",
+          "features", RECO_MAX_FEATURES, true },
+        { "{" R "\"customer\":\"c\",\"facts\":{", "1", "}}", "facts",
+          RECO_MAX_FACTS, true },
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        reco_buf_init(&b, memory, sizeof(memory));
+        reco_buf_cstr(&b, limits[i].before);
+
+        for (n = 0; n <= limits[i].max; n++) {
+            if (n > 0) {
+                reco_buf_char(&b, ',');
+            }
+            if (limits[i].is_key) {
+                reco_buf_cstr(&b, "\"k");
+                reco_buf_u64(&b, n);
+                reco_buf_cstr(&b, "\":");
+            }
+            reco_buf_cstr(&b, limits[i].item);
+        }
+
+        reco_buf_cstr(&b, limits[i].after);
+        assert_int_equal(read_line((reco_str_t) { memory, reco_buf_len(&b) }),
+                         RECO_INVALID);
+        assert_string_equal(err.field, limits[i].field);
+        assert_memory_equal(err.message, "more than ", 10);
+    }
+}
+
+/* Every prefix of a good line is refused, and none reads beyond its end. */
+static void
+test_prefixes(void **state)
+{
+    char                  *copy;
+    size_t                 len;
+    reco_buf_t             b;
+    reco_str_t             line;
+    reco_model_t           model = model_of();
+    reco_decision_event_t  e;
+
+    (void) state;
+    sample(&e, &model);
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_decision(&b, &e);
+    line = line_of(&b);
+
+    for (len = 0; len < line.len; len++) {
+        copy = malloc(len + 1);
+        memcpy(copy, line.data, len);
+        assert_int_not_equal(read_line((reco_str_t) { copy, len }), RECO_OK);
+        free(copy);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_decision_line),
+        cmocka_unit_test(test_decision_options),
+        cmocka_unit_test(test_decision_round_trip),
+        cmocka_unit_test(test_reward_round_trip),
+        cmocka_unit_test(test_header),
+        cmocka_unit_test(test_decision_bound),
+        cmocka_unit_test(test_reward_bound),
+        cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_bad_masks),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_newer_format),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_prefixes),
+    };
+
+    return cmocka_run_group_tests_name("event", tests, NULL, NULL);
+}
