@@ -149,6 +149,10 @@ tool_parse(const struct argp *argp, const char *name, int argc, char **argv,
 void
 tool_print_json(json_t *value)
 {
+    if (value == NULL) {
+        tool_error("the answer cannot be written as JSON");
+        return;
+    }
     json_dumpf(value, stdout, JSON_ENCODE_ANY);
     fputc('\n', stdout);
     json_decref(value);
