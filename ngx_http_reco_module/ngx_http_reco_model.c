@@ -1,0 +1,738 @@
+/*
+ * ngx_http_reco_model.c - the snapshots that one worker serves.
+ *
+ * A timer looks at DIR/current.json. Where that has changed, the file it names
+ * is opened, compared with the zone's verified identities, where need be
+ * hashed in the thread pool, and only then mapped, all through one descriptor;
+ * the new snapshot takes the place of the old one between two events. Whatever
+ * goes wrong, the last good one stays, and a person is told once.
+ *
+ * A worker that starts hashes what nobody has verified yet before it accepts
+ * connections. A watch lives from init_process to exit_process.
+ */
+
+#include "ngx_http_reco_module.h"
+
+#include <ngx_event.h>
+#include <ngx_thread_pool.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#if !(NGX_THREADS)
+#error "reco needs nginx built --with-threads"
+#endif
+
+
+#define NGX_HTTP_RECO_BUSY_WAIT  100
+
+
+typedef struct {
+    /* What nginx's debug log takes a timer's data for: keep first. */
+    ngx_connection_t           connection;
+
+    ngx_http_reco_model_t     *model;
+    ngx_log_t                 *log;
+    reco_secret_t             *secret;
+    ngx_thread_pool_t         *thread_pool;
+    ngx_event_t                timer;
+
+    /* the manifest that was looked at last; final: nothing more to do with
+     * it, it is served or of no use */
+    ngx_http_reco_identity_t   seen;
+    reco_manifest_t            manifest;
+    ngx_uint_t                 final;
+
+    /* the file under way */
+    ngx_fd_t                   fd;
+    ngx_http_reco_identity_t   file;
+
+    ngx_http_reco_identity_t   refused;        /* not to be tried again */
+    uint64_t                   complaint;      /* hash of the last one */
+
+    ngx_thread_task_t          task;           /* the thread's while active */
+    reco_status_t              status;
+    reco_error_t               error;
+    uint64_t                   size;
+    uint8_t                    checksum[RECO_CHECKSUM_BYTES];
+} ngx_http_reco_watch_t;
+
+
+static ngx_int_t ngx_http_reco_watch_create(ngx_cycle_t *cycle,
+    ngx_http_reco_model_t *model);
+static void ngx_http_reco_watch_timer(ngx_event_t *ev);
+static ngx_int_t ngx_http_reco_watch_check(ngx_http_reco_watch_t *watch,
+    ngx_uint_t starting);
+static ngx_int_t ngx_http_reco_manifest(ngx_http_reco_watch_t *watch,
+    reco_error_t *error);
+static ngx_int_t ngx_http_reco_manifest_wanted(ngx_http_reco_watch_t *watch,
+    reco_error_t *error);
+static ngx_int_t ngx_http_reco_file_open(ngx_str_t *dir,
+    reco_manifest_t *manifest, ngx_fd_t *fd, ngx_http_reco_identity_t *id,
+    reco_error_t *error);
+static ngx_int_t ngx_http_reco_file_verify(ngx_http_reco_watch_t *watch,
+    ngx_uint_t starting);
+static void ngx_http_reco_file_hash(void *data, ngx_log_t *unused);
+static void ngx_http_reco_file_hashed(ngx_event_t *ev);
+static void ngx_http_reco_file_close(ngx_http_reco_watch_t *watch);
+static void ngx_http_reco_file_refuse(ngx_http_reco_watch_t *watch);
+static void ngx_http_reco_snapshot_load(ngx_http_reco_watch_t *watch);
+static reco_status_t ngx_http_reco_snapshot_open(ngx_str_t *name,
+    reco_manifest_t *manifest, ngx_fd_t fd, reco_secret_t *secret,
+    reco_snapshot_t **snapshot, reco_error_t *error);
+static void ngx_http_reco_snapshot_swap(ngx_http_reco_watch_t *watch,
+    reco_snapshot_t *snapshot, uint32_t *labels);
+static uint32_t *ngx_http_reco_labels(ngx_http_reco_model_t *model,
+    const reco_model_t *core);
+static void ngx_http_reco_complain(ngx_http_reco_watch_t *watch,
+    ngx_uint_t level, const char *message);
+
+
+void
+ngx_http_reco_model_test(ngx_conf_t *cf, ngx_http_reco_model_t *model)
+{
+    ngx_fd_t                    fd;
+    reco_error_t                error;
+    reco_status_t               status;
+    reco_manifest_t             manifest;
+    reco_snapshot_t            *snapshot;
+    ngx_http_reco_identity_t    id;
+    ngx_http_reco_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_reco_module);
+
+    status = reco_manifest_read((char *) model->dir.data, &manifest, &error);
+
+    if (status == RECO_OK) {
+        status = RECO_IO;
+
+        if (ngx_http_reco_file_open(&model->dir, &manifest, &fd, &id, &error)
+            == NGX_OK)
+        {
+            status = ngx_http_reco_snapshot_open(&model->name, &manifest, fd,
+                                                 mcf->secret, &snapshot,
+                                                 &error);
+            (void) ngx_close_file(fd);
+        }
+    }
+
+    if (status == RECO_OK) {
+        reco_snapshot_close(snapshot);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "reco: model \"%V\" has no usable snapshot: %s in %s:%ui",
+                  &model->name, error.message, model->file, model->line);
+}
+
+
+ngx_int_t
+ngx_http_reco_model_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t              i;
+    ngx_array_t            *models;
+    ngx_http_reco_model_t  *model;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    models = &ngx_http_reco_worker.conf->models;
+    model = models->elts;
+
+    for (i = 0; i < models->nelts; i++) {
+        if (ngx_http_reco_watch_create(cycle, &model[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_reco_model_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t              i;
+    ngx_array_t            *models;
+    ngx_http_reco_model_t  *model;
+    ngx_http_reco_watch_t  *watch;
+
+    models = &ngx_http_reco_worker.conf->models;
+    model = models->elts;
+
+    /* the threads are no more: the thread pool's exit handler came first */
+
+    for (i = 0; i < models->nelts; i++) {
+        watch = model[i].watch;
+
+        if (watch) {
+            ngx_http_reco_file_close(watch);
+
+            if (watch->timer.timer_set) {
+                ngx_del_timer(&watch->timer);
+            }
+
+            free(watch);
+            model[i].watch = NULL;
+        }
+
+        if (model[i].snapshot) {
+            reco_snapshot_close(model[i].snapshot);
+            model[i].snapshot = NULL;
+        }
+
+        free(model[i].action_labels);
+        free(model[i].fallback_labels);
+
+        model[i].action_labels = NULL;
+        model[i].fallback_labels = NULL;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_reco_watch_create(ngx_cycle_t *cycle, ngx_http_reco_model_t *model)
+{
+    ngx_http_reco_watch_t  *watch;
+
+    model->fallback_labels = ngx_http_reco_labels(model, model->fallback);
+
+    watch = calloc(1, sizeof(ngx_http_reco_watch_t));
+
+    if (watch == NULL || model->fallback_labels == NULL) {
+        free(watch);
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
+                      "reco: model \"%V\" has no memory: it is not watched",
+                      &model->name);
+        return NGX_ERROR;
+    }
+
+    watch->connection.fd = (ngx_socket_t) -1;
+    watch->model = model;
+    watch->log = cycle->log;
+    watch->secret = ngx_http_reco_worker.conf->secret;
+    watch->thread_pool = ngx_http_reco_worker.conf->thread_pool;
+    watch->fd = NGX_INVALID_FILE;
+
+    watch->timer.handler = ngx_http_reco_watch_timer;
+    watch->timer.data = watch;
+    watch->timer.log = cycle->log;
+    watch->timer.cancelable = 1;
+
+    model->watch = watch;
+
+    (void) ngx_http_reco_watch_check(watch, 1);
+
+    if (model->snapshot == NULL) {
+        ngx_http_reco_zone_generation(model, 0, 0);
+    }
+
+    ngx_add_timer(&watch->timer, model->check);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_reco_watch_timer(ngx_event_t *ev)
+{
+    ngx_int_t               rc;
+    ngx_http_reco_watch_t  *watch;
+
+    watch = ev->data;
+
+    rc = ngx_http_reco_watch_check(watch, 0);
+
+    ngx_add_timer(ev, (rc == NGX_BUSY) ? NGX_HTTP_RECO_BUSY_WAIT
+                                       : watch->model->check);
+}
+
+
+/*
+ * One look at the folder. NGX_BUSY: another worker is verifying the file.
+ * Costs one stat() where nothing has changed.
+ */
+
+static ngx_int_t
+ngx_http_reco_watch_check(ngx_http_reco_watch_t *watch, ngx_uint_t starting)
+{
+    ngx_int_t     rc;
+    reco_error_t  error;
+
+    if (watch->task.event.active) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_reco_manifest(watch, &error);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_reco_manifest_wanted(watch, &error);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_reco_file_open(&watch->model->dir, &watch->manifest,
+                                     &watch->fd, &watch->file, &error);
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_http_reco_complain(watch, NGX_LOG_ERR, error.message);
+        return NGX_OK;
+    }
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    if (ngx_memcmp(&watch->file, &watch->refused, sizeof(watch->file)) == 0) {
+        ngx_http_reco_file_close(watch);
+        return NGX_OK;
+    }
+
+    return ngx_http_reco_file_verify(watch, starting);
+}
+
+
+/* NGX_OK: a manifest to look into. NGX_DECLINED: nothing new. */
+
+static ngx_int_t
+ngx_http_reco_manifest(ngx_http_reco_watch_t *watch, reco_error_t *error)
+{
+    u_char                     path[NGX_MAX_PATH];
+    ngx_str_t                 *dir;
+    ngx_file_info_t            fi;
+    reco_status_t              status;
+    ngx_http_reco_identity_t   id;
+
+    dir = &watch->model->dir;
+
+    if (dir->len + sizeof("/current.json") > NGX_MAX_PATH) {
+        reco_error_set(error, RECO_LIMIT, "", "path is too long");
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(path, "%V/current.json%Z", dir);
+
+    /* looked at before it is read: what comes after is seen the next time */
+
+    if (ngx_file_info(path, &fi) == NGX_FILE_ERROR) {
+        reco_error_set(error, RECO_NOT_FOUND, "", "cannot stat '%s': %s",
+                       path, strerror(ngx_errno));
+        ngx_memzero(&watch->seen, sizeof(watch->seen));
+        return NGX_ERROR;
+    }
+
+    ngx_http_reco_identify(&fi, &id);
+
+    if (ngx_memcmp(&id, &watch->seen, sizeof(id)) != 0) {
+        watch->seen = id;
+        watch->final = 0;
+        watch->complaint = 0;
+        ngx_memzero(&watch->refused, sizeof(watch->refused));
+    }
+
+    if (watch->final) {
+        return NGX_DECLINED;
+    }
+
+    status = reco_manifest_read((char *) dir->data, &watch->manifest, error);
+
+    if (status != RECO_OK) {
+        watch->final = (status != RECO_IO && status != RECO_NOT_FOUND);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: it is served already. */
+
+static ngx_int_t
+ngx_http_reco_manifest_wanted(ngx_http_reco_watch_t *watch,
+    reco_error_t *error)
+{
+    reco_manifest_t        *manifest;
+    ngx_http_reco_model_t  *model;
+
+    model = watch->model;
+    manifest = &watch->manifest;
+
+    if (model->snapshot && manifest->generation == model->generation) {
+        watch->final = 1;
+        return NGX_DECLINED;
+    }
+
+    if (model->snapshot && manifest->generation < model->generation) {
+        watch->final = 1;
+        reco_error_set(error, RECO_INVALID, "",
+                       "generation %llu is below the served one, %llu",
+                       (unsigned long long) manifest->generation,
+                       (unsigned long long) model->generation);
+        return NGX_ERROR;
+    }
+
+    if (ngx_strlen(manifest->model) != model->name.len
+        || ngx_strncmp(manifest->model, model->name.data, model->name.len)
+           != 0)
+    {
+        watch->final = 1;
+        reco_error_set(error, RECO_INVALID, "",
+                       "the manifest is of model '%s'", manifest->model);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_reco_file_open(ngx_str_t *dir, reco_manifest_t *manifest,
+    ngx_fd_t *fd, ngx_http_reco_identity_t *id, reco_error_t *error)
+{
+    u_char           path[NGX_MAX_PATH];
+    ngx_file_info_t  fi;
+
+    if (dir->len + ngx_strlen(manifest->file) + 2 > NGX_MAX_PATH) {
+        reco_error_set(error, RECO_LIMIT, "", "path is too long");
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(path, "%V/%s%Z", dir, manifest->file);
+
+    *fd = open((char *) path, O_RDONLY|O_NONBLOCK|O_CLOEXEC);
+
+    if (*fd == NGX_INVALID_FILE) {
+        reco_error_set(error, RECO_IO, "", "cannot open '%s': %s", path,
+                       strerror(ngx_errno));
+        return NGX_ERROR;
+    }
+
+    if (ngx_fd_info(*fd, &fi) == NGX_FILE_ERROR) {
+        reco_error_set(error, RECO_IO, "", "cannot stat '%s': %s", path,
+                       strerror(ngx_errno));
+
+    } else if (!ngx_is_file(&fi)) {
+        reco_error_set(error, RECO_CORRUPT, "", "'%s' is no file", path);
+
+    } else if ((uint64_t) fi.st_size != manifest->size) {
+        reco_error_set(error, RECO_CORRUPT, "",
+                       "'%s' has %llu bytes, its manifest says %llu", path,
+                       (unsigned long long) fi.st_size,
+                       (unsigned long long) manifest->size);
+
+    } else {
+        ngx_http_reco_identify(&fi, id);
+        ngx_memcpy(id->checksum, manifest->checksum, RECO_CHECKSUM_BYTES);
+        return NGX_OK;
+    }
+
+    (void) ngx_close_file(*fd);
+    *fd = NGX_INVALID_FILE;
+
+    return NGX_ERROR;
+}
+
+
+/* Ends with the descriptor closed, or a task under way that has it. */
+
+static ngx_int_t
+ngx_http_reco_file_verify(ngx_http_reco_watch_t *watch, ngx_uint_t starting)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_reco_verified_claim(&watch->file);
+
+    if (rc == NGX_OK) {
+        ngx_http_reco_snapshot_load(watch);
+        return NGX_OK;
+    }
+
+    if (rc == NGX_ERROR) {
+        /* who found it bad has said so */
+        ngx_log_error(NGX_LOG_INFO, watch->log, 0,
+                      "reco: model \"%V\": '%s' was found bad by another "
+                      "worker", &watch->model->name, watch->manifest.file);
+        ngx_http_reco_file_refuse(watch);
+        return NGX_OK;
+    }
+
+    if (rc == NGX_BUSY && !starting) {
+        ngx_http_reco_file_close(watch);
+        return NGX_BUSY;
+    }
+
+    watch->task.ctx = watch;
+    watch->task.handler = ngx_http_reco_file_hash;
+    watch->task.event.data = watch;
+    watch->task.event.handler = ngx_http_reco_file_hashed;
+
+    if (!starting && watch->thread_pool
+        && ngx_thread_task_post(watch->thread_pool, &watch->task) == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_reco_file_hash(watch, watch->log);
+    ngx_http_reco_file_hashed(&watch->task.event);
+
+    return NGX_OK;
+}
+
+
+/* In a thread, unless the worker is only starting. */
+
+static void
+ngx_http_reco_file_hash(void *data, ngx_log_t *unused)
+{
+    ngx_http_reco_watch_t *watch = data;
+
+    watch->status = reco_checksum_fd(watch->fd, &watch->size, watch->checksum,
+                                     &watch->error);
+}
+
+
+static void
+ngx_http_reco_file_hashed(ngx_event_t *ev)
+{
+    ngx_file_info_t            fi;
+    ngx_http_reco_watch_t     *watch;
+    ngx_http_reco_identity_t   now;
+
+    watch = ev->data;
+
+    if (watch->status == RECO_OK
+        && ngx_fd_info(watch->fd, &fi) != NGX_FILE_ERROR)
+    {
+        ngx_http_reco_identify(&fi, &now);
+        ngx_memcpy(now.checksum, watch->file.checksum, RECO_CHECKSUM_BYTES);
+
+        if (ngx_memcmp(&now, &watch->file, sizeof(now)) != 0) {
+            watch->status = RECO_IO;
+            reco_error_set(&watch->error, RECO_IO, "",
+                           "'%s' changed while it was read",
+                           watch->manifest.file);
+        }
+    }
+
+    if (watch->status != RECO_OK) {
+        /* says nothing of the file; the claim ends by itself */
+        ngx_http_reco_complain(watch, NGX_LOG_ERR, watch->error.message);
+        ngx_http_reco_file_close(watch);
+        return;
+    }
+
+    if (watch->size != watch->manifest.size
+        || ngx_memcmp(watch->checksum, watch->manifest.checksum,
+                      RECO_CHECKSUM_BYTES)
+           != 0)
+    {
+        ngx_http_reco_verified_done(&watch->file, 0);
+
+        reco_error_set(&watch->error, RECO_CORRUPT, "",
+                       "'%s' does not have its manifest's checksum",
+                       watch->manifest.file);
+        ngx_http_reco_complain(watch, NGX_LOG_ERR, watch->error.message);
+        ngx_http_reco_file_refuse(watch);
+        return;
+    }
+
+    ngx_http_reco_verified_done(&watch->file, 1);
+    ngx_http_reco_snapshot_load(watch);
+}
+
+
+static void
+ngx_http_reco_file_close(ngx_http_reco_watch_t *watch)
+{
+    if (watch->fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(watch->fd);
+        watch->fd = NGX_INVALID_FILE;
+    }
+}
+
+
+/* This file, as it is, is not tried again; another one of that name may be. */
+
+static void
+ngx_http_reco_file_refuse(ngx_http_reco_watch_t *watch)
+{
+    watch->refused = watch->file;
+    ngx_http_reco_file_close(watch);
+}
+
+
+static void
+ngx_http_reco_snapshot_load(ngx_http_reco_watch_t *watch)
+{
+    uint32_t         *labels;
+    reco_error_t      error;
+    reco_status_t     status;
+    reco_snapshot_t  *snapshot;
+
+    status = ngx_http_reco_snapshot_open(&watch->model->name,
+                                         &watch->manifest, watch->fd,
+                                         watch->secret, &snapshot, &error);
+
+    if (status != RECO_OK) {
+        ngx_http_reco_complain(watch, NGX_LOG_ERR, error.message);
+
+        if (status == RECO_IO || status == RECO_NO_MEMORY) {
+            ngx_http_reco_file_close(watch);
+
+        } else {
+            ngx_http_reco_file_refuse(watch);
+        }
+
+        return;
+    }
+
+    ngx_http_reco_file_close(watch);
+
+    labels = ngx_http_reco_labels(watch->model, reco_snapshot_model(snapshot));
+
+    if (labels == NULL) {
+        reco_snapshot_close(snapshot);
+        ngx_http_reco_complain(watch, NGX_LOG_ERR, "out of memory");
+        return;
+    }
+
+    ngx_http_reco_snapshot_swap(watch, snapshot, labels);
+}
+
+
+static reco_status_t
+ngx_http_reco_snapshot_open(ngx_str_t *name, reco_manifest_t *manifest,
+    ngx_fd_t fd, reco_secret_t *secret, reco_snapshot_t **snapshot,
+    reco_error_t *error)
+{
+    uint64_t       generation;
+    reco_str_t     own;
+    reco_status_t  status;
+
+    status = reco_snapshot_open_fd(fd, secret, snapshot, error);
+    if (status != RECO_OK) {
+        return status;
+    }
+
+    own = reco_snapshot_model(*snapshot)->name;
+    generation = reco_snapshot_info(*snapshot)->generation;
+
+    if (own.len != name->len
+        || ngx_strncmp(own.data, name->data, name->len) != 0)
+    {
+        reco_error_set(error, RECO_INVALID, "", "'%s' is of model '%.*s'",
+                       manifest->file, (int) own.len, own.data);
+
+    } else if (generation != manifest->generation) {
+        reco_error_set(error, RECO_INVALID, "",
+                       "'%s' is generation %llu, its manifest says %llu",
+                       manifest->file, (unsigned long long) generation,
+                       (unsigned long long) manifest->generation);
+
+    } else {
+        return RECO_OK;
+    }
+
+    reco_snapshot_close(*snapshot);
+
+    return RECO_INVALID;
+}
+
+
+/* Nobody keeps values of a snapshot beyond an event, and this is one of its
+ * own: the old one can go at once. */
+
+static void
+ngx_http_reco_snapshot_swap(ngx_http_reco_watch_t *watch,
+    reco_snapshot_t *snapshot, uint32_t *labels)
+{
+    reco_snapshot_t             *old;
+    const reco_model_t          *core;
+    ngx_http_reco_model_t       *model;
+    const reco_snapshot_info_t  *info;
+
+    model = watch->model;
+    core = reco_snapshot_model(snapshot);
+    info = reco_snapshot_info(snapshot);
+
+    old = model->snapshot;
+    free(model->action_labels);
+
+    model->snapshot = snapshot;
+    model->generation = info->generation;
+    model->published_ms = watch->manifest.published_ms;
+    model->action_labels = labels;
+
+    if (old) {
+        reco_snapshot_close(old);
+    }
+
+    watch->final = 1;
+    watch->complaint = 0;
+    ngx_memzero(&watch->refused, sizeof(watch->refused));
+
+    ngx_http_reco_zone_generation(model, info->generation,
+                                  watch->manifest.published_ms);
+    ngx_http_reco_count(NGX_HTTP_RECO_SNAPSHOT_SWAPS);
+
+    ngx_log_error(NGX_LOG_INFO, watch->log, 0,
+                  "reco: model \"%V\" serves generation %uL (version %*s, "
+                  "%uD actions, %uL customers)", &model->name,
+                  info->generation, core->version.len, core->version.data,
+                  core->catalogue.n, info->customers);
+}
+
+
+static uint32_t *
+ngx_http_reco_labels(ngx_http_reco_model_t *model, const reco_model_t *core)
+{
+    uint32_t  *labels, i;
+
+    labels = malloc((core->catalogue.n + 1) * sizeof(uint32_t));
+
+    if (labels == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < core->catalogue.n; i++) {
+        labels[i] = ngx_http_reco_action_label(model,
+                                               core->catalogue.actions[i].id);
+    }
+
+    return labels;
+}
+
+
+/* Once for each manifest and message, not once a tick. */
+
+static void
+ngx_http_reco_complain(ngx_http_reco_watch_t *watch, ngx_uint_t level,
+    const char *message)
+{
+    uint64_t                hash;
+    ngx_http_reco_model_t  *model;
+
+    model = watch->model;
+    hash = XXH3_64bits(message, ngx_strlen(message)) | 1;
+
+    if (hash == watch->complaint) {
+        return;
+    }
+
+    watch->complaint = hash;
+    ngx_http_reco_count(NGX_HTTP_RECO_ERR_SNAPSHOT);
+
+    if (model->snapshot) {
+        ngx_log_error(level, watch->log, 0,
+                      "reco: model \"%V\" keeps generation %uL: %s",
+                      &model->name, model->generation, message);
+
+    } else {
+        ngx_log_error(level, watch->log, 0,
+                      "reco: model \"%V\" has no snapshot, its fallback "
+                      "answers: %s", &model->name, message);
+    }
+}
