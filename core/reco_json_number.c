@@ -15,13 +15,12 @@
 #error "numbers are exact only where a double is computed as a double"
 #endif
 
-/* What a number's text says: mantissa * 10^exponent, unless 'inexact', when
- * it has more digits than the mantissa holds. */
+/* What a number's text says: mantissa * 10^exponent, where the mantissa holds
+ * all its digits. One of 19 digits may not, but is far above 2^53. */
 typedef struct {
     uint64_t  mantissa;
     int       digits;           /* significant ones in the mantissa */
-    int       exponent;
-    bool      inexact;
+    int64_t   exponent;
 } decimal_t;
 
 static inline bool
@@ -36,7 +35,6 @@ scan_digits(const char *p, const char *end, decimal_t *d, int step)
 {
     for ( ; is_digit(p, end); p++) {
         if (d->digits == 19) {
-            d->inexact = true;
             continue;
         }
 
@@ -93,7 +91,7 @@ number_value(const char *text, size_t len, const decimal_t *d, bool negative,
         1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
     };
 
-    if (!d->inexact && d->mantissa <= (uint64_t) 1 << 53
+    if (d->mantissa <= (uint64_t) 1 << 53
         && d->exponent >= -22 && d->exponent <= 22)
     {
         *value = (double) d->mantissa;
@@ -125,7 +123,7 @@ reco_json_read_number(const char **pp, const char *end, double *value)
     decimal_t    d;
     const char  *p, *start;
 
-    d = (decimal_t) { 0, 0, 0, false };
+    d = (decimal_t) { 0, 0, 0 };
     start = *pp;
     negative = *start == '-';
     p = start + negative;

@@ -156,6 +156,8 @@ test_arena(void **state)
     a = (reco_arena_t) { mem + 1, 31, 0 };
     p = reco_arena_alloc(&a, 3);
     assert_ptr_equal(p, mem + 8);
+    assert_null(reco_arena_alloc(&a, SIZE_MAX));
+    assert_null(reco_arena_alloc(&a, SIZE_MAX - 3));
     q = reco_arena_alloc(&a, 8);
     assert_ptr_equal(q, mem + 16);
     assert_int_equal(a.used, 23);

@@ -45,6 +45,9 @@ test_numbers(void **state)
     assert_true(number("1e-400") == 0);
     assert_true(number("0e99999999999") == 0);
     assert_true(number("0.1") == 0.1);
+    /* 2^64 + 1, which must not be taken for 1 */
+    assert_true(number("18446744073709551617") == 0x1p64);
+    assert_true(number("1.8446744073709551617e19") == 0x1p64);
     assert_true(number("123456789012345678901234567890")
                 == 0x1.8ee90ff6c373ep+96);
     assert_true(number("0.000000000000000000000000000000000000001") == 1e-39);
