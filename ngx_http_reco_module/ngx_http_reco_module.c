@@ -459,7 +459,6 @@ ngx_http_reco_inherit_handler(ngx_conf_t *cf, ngx_http_reco_loc_conf_t *prev,
 static ngx_int_t
 ngx_http_reco_init_process(ngx_cycle_t *cycle)
 {
-    uint32_t                    incarnation;
     ngx_http_reco_worker_t     *worker;
     ngx_http_reco_main_conf_t  *rmcf;
 
@@ -487,13 +486,6 @@ ngx_http_reco_init_process(ngx_cycle_t *cycle)
                       "reco: no memory for a worker: it will not decide");
         return NGX_OK;
     }
-
-    ngx_http_reco_random(&incarnation, sizeof(uint32_t));
-
-    reco_id_source_init(&worker->ids,
-                        (reco_str_t) { (char *) rmcf->node.data,
-                                       rmcf->node.len },
-                        incarnation);
 
     worker->cycle = cycle;
     worker->conf = rmcf;
