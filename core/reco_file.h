@@ -1,0 +1,32 @@
+/*
+ * reco_file.h - private to the snapshot's files: temporary files that take
+ * their place whole or not at all.
+ */
+
+#ifndef RECO_FILE_H
+#define RECO_FILE_H
+
+#include "reco_base.h"
+
+#define RECO_PATH_MAX   4096
+
+/* Creates PATH.tmp-RANDOM, open for reading and writing; 'temp' gets its
+ * name. Mode 0666 less the umask. */
+reco_status_t reco_file_temp(const char *path, char temp[RECO_PATH_MAX],
+    int *fd, reco_error_t *err);
+
+/* Syncs, renames, syncs the folder; fd stays open. When one of the first two
+ * fails, 'path' is as it was before. */
+reco_status_t reco_file_commit(int fd, const char *temp, const char *path,
+    reco_error_t *err);
+
+/* Copies all of 'from' (by pread) to the empty file 'to'. */
+reco_status_t reco_file_copy(int from, int to, reco_error_t *err);
+
+reco_status_t reco_file_write(int fd, const void *data, size_t len,
+    reco_error_t *err);
+
+/* "WHAT: errno's words" */
+reco_status_t reco_file_error(reco_error_t *err, const char *what);
+
+#endif /* RECO_FILE_H */
