@@ -108,15 +108,22 @@ ngx_http_reco_status_handler(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
     ngx_buf_t                 *b;
+    ngx_str_t                  allow;
     reco_buf_t                 text;
     ngx_http_reco_zone_t      *zone;
     ngx_http_reco_loc_conf_t  *rlcf;
 
     ngx_http_reco_count(NGX_HTTP_RECO_REQ_STATUS);
 
-    rc = ngx_http_reco_check(r, RECO_METHOD_GET);
-    if (rc != NGX_DECLINED) {
-        return rc;
+    if (ngx_http_reco_worker.conf == NULL) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        ngx_http_reco_count(NGX_HTTP_RECO_ERR_METHOD);
+        ngx_str_set(&allow, "GET, HEAD");
+        (void) ngx_http_reco_add_header(r, "Allow", &allow);
+        return NGX_HTTP_NOT_ALLOWED;
     }
 
     rc = ngx_http_discard_request_body(r);

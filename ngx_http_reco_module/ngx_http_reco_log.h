@@ -1,0 +1,121 @@
+/*
+ * ngx_http_reco_log.h - the writer of the event log, as its two files share
+ * it: ngx_http_reco_log.c has the buffer and the requests that wait,
+ * ngx_http_reco_log_disk.c what waits for the disk. One a worker, from
+ * init_process to the end of the process; none of its memory belongs to a
+ * request.
+ */
+
+#ifndef NGX_HTTP_RECO_LOG_H
+#define NGX_HTTP_RECO_LOG_H
+
+#include "ngx_http_reco_module.h"
+
+#include <ngx_event.h>
+#include <ngx_thread_pool.h>
+
+#if !(NGX_THREADS)
+#error "reco needs nginx built --with-threads"
+#endif
+
+
+typedef struct ngx_http_reco_closing_s  ngx_http_reco_closing_t;
+
+/* a segment that is complete and waits to be synced and renamed */
+struct ngx_http_reco_closing_s {
+    ngx_http_reco_closing_t   *next;
+    reco_segment_t             segment;
+    reco_status_t              status;
+};
+
+
+typedef struct {
+    ngx_thread_task_t          task;
+    ngx_http_reco_closing_t   *closing;
+    reco_segment_t             segment;        /* fd: a duplicate, or -1 */
+    reco_status_t              status;
+    reco_error_t               error;
+    ngx_uint_t                 done;           /* written by the thread */
+} ngx_http_reco_job_t;
+
+
+typedef struct {
+    ngx_thread_task_t          task;
+    reco_recovery_t            result;
+    reco_status_t              status;
+    reco_error_t               error;
+} ngx_http_reco_recovery_t;
+
+
+typedef struct {
+    /* What nginx's debug log takes a timer's data for: keep first. */
+    ngx_connection_t           connection;
+
+    ngx_cycle_t               *cycle;
+    ngx_http_reco_log_conf_t  *conf;           /* NULL: no reco_log */
+    ngx_thread_pool_t         *thread_pool;
+    reco_str_t                 node;
+
+    uint32_t                   incarnation;
+    uint64_t                   number;         /* of the next segment */
+    uint64_t                   seq;            /* of the next record */
+    reco_segment_t             segment;
+
+    char                      *buffer;
+    size_t                     used;
+    size_t                     size;
+    ngx_uint_t                 records;        /* in the buffer */
+
+    ngx_queue_t                pending;
+    ngx_queue_t                written;
+    ngx_queue_t                unsynced;
+    ngx_queue_t                syncing;
+    ngx_queue_t                lost;
+
+    ngx_event_t                flush;          /* posted */
+    ngx_event_t                age;
+    ngx_event_t                sync;
+
+    ngx_http_reco_closing_t   *closing;        /* not yet taken by a job */
+    ngx_http_reco_job_t        job;
+    ngx_http_reco_recovery_t   recovery;
+
+    ngx_msec_t                 failed_at;
+    ngx_msec_t                 checked_at;
+    ngx_msec_t                 complained_at;
+    ngx_uint_t                 nlost;          /* records, since it last went
+                                                  well */
+
+    unsigned                   failing:1;
+    unsigned                   complained:1;   /* complained_at is set */
+    unsigned                   told:1;         /* of this failure */
+    unsigned                   dirty:1;        /* written, not synced */
+    unsigned                   due:1;          /* the interval is over */
+    unsigned                   exiting:1;      /* no jobs any more */
+} ngx_http_reco_log_t;
+
+
+/* Counts every failure, tells a person of one a minute. */
+void ngx_http_reco_log_failed(ngx_http_reco_log_t *log,
+    ngx_http_reco_counter_e counter, const char *what, reco_error_t *error);
+
+/* All of one queue to the end of another. */
+void ngx_http_reco_log_move(ngx_queue_t *to, ngx_queue_t *from);
+
+/* Answers all of a queue. */
+void ngx_http_reco_log_answer(ngx_queue_t *queue, ngx_int_t rc);
+
+
+/* Hands the segment to the next job; the next record opens another one. */
+void ngx_http_reco_log_close(ngx_http_reco_log_t *log);
+
+/* Starts a job where there is something to do and none is under way. */
+void ngx_http_reco_log_work(ngx_http_reco_log_t *log);
+
+/* Closes at once what is still to be closed. */
+void ngx_http_reco_log_drain(ngx_http_reco_log_t *log);
+
+/* Starts the recovery of what killed workers left. */
+void ngx_http_reco_log_recover(ngx_http_reco_log_t *log);
+
+#endif /* NGX_HTTP_RECO_LOG_H */
