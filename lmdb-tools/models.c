@@ -6,7 +6,6 @@
 #include "models.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <string.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -36,7 +35,7 @@ is_spec(const char *path)
     FILE  *f = fopen(path, "re");
 
     if (f == NULL) {
-        tool_error("cannot open '%s': %s", path, strerror(errno));
+        tool_errno("open", path);
         return -1;
     }
 
@@ -242,7 +241,7 @@ add_generation(generations_t *g, char *path)
     reco_snapshot_t  *snapshot;
 
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || is_spec(path) != 0
-        || reco_snapshot_open(path, g->secret, &snapshot, &err) != RECO_OK)
+        || reco_snapshot_open(path, NULL, &snapshot, &err) != RECO_OK)
     {
         free(path);
         return;
@@ -258,19 +257,17 @@ add_generation(generations_t *g, char *path)
 }
 
 bool
-generations_open(generations_t *g, const char *dir,
-    const reco_secret_t *secret)
+generations_open(generations_t *g, const char *dir)
 {
     DIR            *d;
     char           *path;
     struct dirent  *entry;
 
     memset(g, 0, sizeof(*g));
-    g->secret = secret;
 
     d = opendir(dir);
     if (d == NULL) {
-        tool_error("cannot open '%s': %s", dir, strerror(errno));
+        tool_errno("open", dir);
         return false;
     }
 
@@ -321,7 +318,7 @@ generations_find(generations_t *g, uint64_t generation, reco_str_t model)
         }
 
         if (e->snapshot == NULL
-            && reco_snapshot_open(e->path, g->secret, &e->snapshot, &err)
+            && reco_snapshot_open(e->path, NULL, &e->snapshot, &err)
                != RECO_OK)
         {
             tool_fail(e->path, &err);
@@ -372,11 +369,14 @@ logged_features(const reco_model_t *model,
             continue;
         }
 
-        if (!has_kind(&model->features[i], &logged[next].value)) {
+        out->value[i] = logged[next].value;
+        if (!has_kind(&model->features[i], &out->value[i])
+            && reco_feature_convert(&model->features[i], &out->value[i], true,
+                                    NULL) != RECO_OK)
+        {
             return false;
         }
 
-        out->value[i] = logged[next].value;
         out->source[i] = (uint8_t) logged[next].source;
         next++;
     }

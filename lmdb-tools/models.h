@@ -42,15 +42,13 @@ typedef struct {
 } generation_t;
 
 typedef struct {
-    generation_t         *list;         /* by generation */
-    size_t                n;
-    const reco_secret_t  *secret;
+    generation_t  *list;                /* by generation */
+    size_t         n;
 } generations_t;
 
 /* Looks at every file of the folder; those that are no snapshot are passed
  * over. False after a message. */
-bool generations_open(generations_t *g, const char *dir,
-    const reco_secret_t *secret);
+bool generations_open(generations_t *g, const char *dir);
 void generations_close(generations_t *g);
 
 /* The snapshot of that generation and of the model of that name, or NULL. It
@@ -60,9 +58,9 @@ const reco_snapshot_t *generations_find(generations_t *g,
 
 /* ---- logged decisions --------------------------------------------------- */
 
-/* The features as the model has them. False when a value's kind is not the
- * feature's. A feature that the record does not have is missing; one that the
- * model does not have is passed over. */
+/* The features as the model has them. False when a value is not of the
+ * feature's kind and cannot be read as such. A feature that the record does
+ * not have is missing; one that the model does not have is passed over. */
 bool logged_features(const reco_model_t *model,
     const reco_event_feature_t *logged, uint32_t n, reco_features_t *out);
 

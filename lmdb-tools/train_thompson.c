@@ -1,0 +1,550 @@
+/*
+ * train_thompson.c - Thompson sampling as a table: each action of each state
+ * is a Beta-Bernoulli arm with a prior that all of them share, and the row
+ * holds the arms' probabilities of being best.
+ *
+ * Impressions come from the settled decisions of the ledger. A reward either
+ * names its action, or belongs to the slate as a whole; then each shown
+ * action gets the slate's outcome with the inverse of the probability that a
+ * slate shows it (docs/ESTIMATORS.md).
+ */
+
+#include "train.h"
+
+#include "inclusion.h"
+#include "statistics.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MS_PER_DAY  86400000
+
+typedef struct {
+    train_t            *train;
+    statistics_t       *statistics;
+    inclusion_t        *inclusion;
+    bool                by_slate;
+    uint32_t            last_day;
+    uint64_t            used;
+    uint64_t            unreadable;     /* features of another kind */
+    uint64_t            unattributed;   /* rewarded, but no action named */
+    uint64_t            no_snapshot;    /* its generation is not there */
+    uint64_t            unknown;        /* impressions of actions that the
+                                           catalogue no longer has */
+    reco_features_t     features;
+    reco_features_t     then;           /* as the deciding model has them */
+    char                key[RECO_MAX_STATE_KEY];
+} thompson_t;
+
+/* One row at a time. */
+typedef struct {
+    uint32_t       n;                   /* active actions */
+    uint16_t      *action;
+    beta_t        *arms;
+    double        *p;
+    uint64_t      *visits;
+    reco_entry_t  *entries;
+} row_t;
+
+/* ---- impressions -------------------------------------------------------- */
+
+static bool
+is_settled(const ledger_decision_t *d)
+{
+    return d->outcome == LEDGER_REWARDED || d->outcome == LEDGER_EXPIRED;
+}
+
+static bool
+names_success(const thompson_t *t, const ledger_decision_t *d)
+{
+    uint32_t  k;
+
+    for (k = 0; k < d->nslate; k++) {
+        if (ledger_named_reward(t->train->ledger, d, k) > 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+/* By slate, when most of the rewarded slates do not say which action it was. */
+static bool
+choose_credit(const thompson_t *t)
+{
+    size_t                    i, named = 0, unnamed = 0;
+    const ledger_t           *l = t->train->ledger;
+    const ledger_decision_t  *d;
+
+    if (t->train->credit != TRAIN_CREDIT_AUTO) {
+        return t->train->credit == TRAIN_CREDIT_SLATE;
+    }
+
+    for (i = 0; i < l->n; i++) {
+        d = l->decisions[i];
+
+        if (is_settled(d) && d->nslate > 1 && d->reward > 0) {
+            if (names_success(t, d)) {
+                named++;
+            } else {
+                unnamed++;
+            }
+        }
+    }
+
+    return unnamed > named;
+}
+
+static void
+add(thompson_t *t, const ledger_decision_t *d, reco_str_t action,
+    uint32_t slot, bool success, double weight)
+{
+    int                  index;
+    size_t               len;
+    const reco_model_t  *m = t->train->model;
+
+    index = reco_catalogue_find(&m->catalogue, action);
+    if (index < 0) {
+        t->unknown++;
+        return;
+    }
+
+    len = reco_state_key(m, &t->features, slot, t->key, sizeof(t->key));
+    if (len == 0) {
+        t->unreadable++;
+        return;
+    }
+
+    statistics_add(t->statistics, (reco_str_t) { t->key, len },
+                   (uint16_t) slot, (uint16_t) index,
+                   (uint32_t) (d->time_ms / MS_PER_DAY), success, weight);
+}
+
+static void
+add_actions(thompson_t *t, const ledger_decision_t *d)
+{
+    bool      success;
+    uint32_t  k;
+
+    if (d->nslate > 1 && d->reward > 0 && !names_success(t, d)) {
+        t->unattributed++;
+        return;
+    }
+
+    t->used++;
+
+    for (k = 0; k < d->nslate; k++) {
+        success = d->nslate == 1
+                  ? d->reward > 0
+                  : ledger_named_reward(t->train->ledger, d, k) > 0;
+        add(t, d, d->slate[k], k + 1, success, 1);
+    }
+}
+
+/* The probabilities with which the snapshot that decided shows its actions. */
+static reco_status_t
+slate_inclusion(thompson_t *t, const ledger_decision_t *d,
+    const reco_model_t **model, const double **pi, reco_error_t *err)
+{
+    reco_mask_t             eligible;
+    const reco_snapshot_t  *snapshot;
+
+    snapshot = generations_find(&t->train->generations, d->generation,
+                                d->model);
+    if (snapshot == NULL) {
+        return RECO_NOT_FOUND;
+    }
+
+    *model = reco_snapshot_model(snapshot);
+
+    if (!logged_features(*model, d->features, d->nfeatures, &t->then)
+        || !logged_eligible(*model, d->actions, d->eligible, &eligible))
+    {
+        return RECO_INVALID;
+    }
+
+    return inclusion_probabilities(t->inclusion, *model, d->generation,
+                                   &t->then, &eligible, d->nslate, pi, err);
+}
+
+/* Nothing in a slate's reward tells its slots apart: a table by slot gets the
+ * same evidence in each of them. */
+static bool
+add_slate(thompson_t *t, const ledger_decision_t *d)
+{
+    int                  index;
+    uint32_t             k, slot, slots;
+    const double        *pi;
+    reco_error_t         err;
+    reco_status_t        status;
+    const reco_model_t  *then;
+
+    status = slate_inclusion(t, d, &then, &pi, &err);
+
+    if (status == RECO_NOT_FOUND) {
+        t->no_snapshot++;
+        return true;
+    }
+
+    if (status == RECO_INVALID) {
+        t->unreadable++;
+        return true;
+    }
+
+    if (status != RECO_OK) {
+        tool_fail("train", &err);
+        return false;
+    }
+
+    t->used++;
+    slots = t->train->model->policy.per_slot ? t->train->model->policy.slate
+                                             : 1;
+
+    for (k = 0; k < d->nslate; k++) {
+        index = reco_catalogue_find(&then->catalogue, d->slate[k]);
+
+        if (index < 0 || !(pi[index] > 0)) {
+            t->unknown++;
+            continue;
+        }
+
+        for (slot = 1; slot <= slots; slot++) {
+            add(t, d, d->slate[k], slot, d->reward > 0,
+                1 / fmin(1, pi[index]));
+        }
+    }
+
+    return true;
+}
+
+static bool
+add_decisions(thompson_t *t)
+{
+    size_t                    i;
+    const ledger_t           *l = t->train->ledger;
+    tool_progress_t           progress;
+    const ledger_decision_t  *d;
+
+    tool_progress_begin(&progress, "counting", l->n);
+
+    for (i = 0; i < l->n; i++) {
+        d = l->decisions[i];
+        tool_progress_at(&progress, i);
+
+        if (!is_settled(d)) {
+            continue;
+        }
+
+        if (!logged_features(t->train->model, d->features, d->nfeatures,
+                             &t->features))
+        {
+            t->unreadable++;
+            continue;
+        }
+
+        if (!t->by_slate) {
+            add_actions(t, d);
+
+        } else if (!add_slate(t, d)) {
+            tool_progress_end(&progress);
+            return false;
+        }
+    }
+
+    tool_progress_end(&progress);
+
+    return true;
+}
+
+static void
+warn(const thompson_t *t)
+{
+    if (t->unreadable > 0) {
+        tool_warn("%llu decisions have features that the model cannot read",
+                  (unsigned long long) t->unreadable);
+    }
+
+    if (t->unknown > 0) {
+        tool_warn("%llu impressions are of actions that are not in the "
+                  "catalogue", (unsigned long long) t->unknown);
+    }
+
+    if (t->unattributed > 0) {
+        tool_warn("%llu rewarded slates name no action and are left out",
+                  (unsigned long long) t->unattributed);
+    }
+
+    if (t->no_snapshot > 0) {
+        tool_warn("%llu slates are left out: the snapshots that made them are "
+                  "not in --models", (unsigned long long) t->no_snapshot);
+    }
+}
+
+/* ---- prior -------------------------------------------------------------- */
+
+static const char *
+choose_prior(thompson_t *t, const statistics_cell_t *cells, size_t n)
+{
+    size_t         i;
+    beta_fit_t     fit;
+    beta_count_t  *counts;
+
+    if (t->train->prior_given) {
+        return "given";
+    }
+
+    counts = tool_alloc(n * sizeof(*counts));
+
+    for (i = 0; i < n; i++) {
+        counts[i] = (beta_count_t) { cells[i].trials, cells[i].successes };
+    }
+
+    fit = beta_prior_fit(counts, n, &t->train->prior);
+    free(counts);
+
+    if (fit == BETA_FIT_MLE) {
+        return "fitted";
+    }
+
+    if (fit == BETA_FIT_CAPPED) {
+        tool_warn("the actions differ no more than chance explains: the "
+                  "prior weighs as much as %g impressions",
+                  BETA_MAX_STRENGTH);
+        return "capped";
+    }
+
+    tool_warn("too little happened to learn how actions differ: the prior is "
+              "the mean, at the weight of %g impressions", BETA_WEAK_STRENGTH);
+
+    return "weak";
+}
+
+/* ---- rows --------------------------------------------------------------- */
+
+static void
+row_init(row_t *row, const reco_model_t *m)
+{
+    uint32_t  i;
+
+    row->n = 0;
+    row->action = tool_alloc(m->catalogue.n * sizeof(*row->action));
+    row->arms = tool_alloc(m->catalogue.n * sizeof(*row->arms));
+    row->p = tool_alloc(m->catalogue.n * sizeof(*row->p));
+    row->visits = tool_alloc(m->catalogue.n * sizeof(*row->visits));
+    row->entries = tool_alloc(m->catalogue.n * sizeof(*row->entries));
+
+    for (i = 0; i < m->catalogue.n; i++) {
+        if (reco_mask_get(&m->active, i)) {
+            row->action[row->n++] = (uint16_t) i;
+        }
+    }
+}
+
+static void
+row_free(row_t *row)
+{
+    free(row->action);
+    free(row->arms);
+    free(row->p);
+    free(row->visits);
+    free(row->entries);
+}
+
+/* Cells from 'c' on, as long as they are of its state; returns how many. An
+ * action without a cell is the prior alone. */
+static size_t
+row_fill(row_t *row, const beta_t *prior, const statistics_cell_t *c,
+    size_t n)
+{
+    size_t    used = 0;
+    uint32_t  i;
+
+    for (i = 0; i < row->n; i++) {
+        row->arms[i] = *prior;
+        row->visits[i] = 0;
+
+        while (used < n && c[used].state.data == c->state.data
+               && c[used].action < row->action[i])
+        {
+            used++;             /* no longer active */
+        }
+
+        if (used < n && c[used].state.data == c->state.data
+            && c[used].action == row->action[i])
+        {
+            row->arms[i].a += c[used].successes;
+            row->arms[i].b += fmax(0, c[used].trials - c[used].successes);
+            row->visits[i] = (uint64_t) llround(c[used].trials);
+            used++;
+        }
+    }
+
+    while (used < n && c[used].state.data == c->state.data) {
+        used++;
+    }
+
+    return used;
+}
+
+static bool
+row_write(thompson_t *t, row_t *row, reco_str_t state)
+{
+    double         total;
+    uint32_t       i;
+    uint64_t       visits = 0;
+    reco_error_t   err;
+    reco_status_t  status;
+
+    status = beta_p_best(row->arms, row->n, row->p, &total, &err);
+
+    for (i = 0; status == RECO_OK && i < row->n; i++) {
+        row->entries[i] = (reco_entry_t) { row->action[i], row->p[i],
+                                           row->visits[i] };
+        visits += row->visits[i];
+    }
+
+    if (status == RECO_OK) {
+        status = reco_builder_row(t->train->builder, state, visits,
+                                  row->entries, row->n, &err);
+    }
+
+    if (status != RECO_OK) {
+        tool_fail("train", &err);
+        return false;
+    }
+
+    t->train->states++;
+
+    return true;
+}
+
+static bool
+write_rows(thompson_t *t, const statistics_cell_t *cells, size_t n)
+{
+    bool             ok = true;
+    row_t            row;
+    size_t           i;
+    reco_str_t       state;
+    tool_progress_t  progress;
+
+    row_init(&row, t->train->model);
+    tool_progress_begin(&progress, "P(best)", n);
+
+    if (row.n == 0) {
+        tool_error("no action of the catalogue is active");
+        ok = false;
+    }
+
+    for (i = 0; ok && i < n; ) {
+        state = cells[i].state;
+        i += row_fill(&row, &t->train->prior, cells + i, n - i);
+        ok = row_write(t, &row, state);
+        tool_progress_at(&progress, i);
+    }
+
+    tool_progress_end(&progress);
+    row_free(&row);
+
+    return ok;
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+static void
+note(const thompson_t *t, const statistics_cell_t *cells, size_t n,
+    const char *source)
+{
+    size_t     i;
+    double     trials = 0, successes = 0;
+    json_t    *facts = t->train->facts;
+
+    for (i = 0; i < n; i++) {
+        trials += cells[i].trials;
+        successes += cells[i].successes;
+    }
+
+    json_object_set_new(facts, "algorithm", json_string("thompson"));
+    json_object_set_new(facts, "credit",
+                        json_string(t->by_slate ? "slate" : "action"));
+    json_object_set_new(facts, "n", json_integer((json_int_t) t->used));
+    json_object_set_new(facts, "states",
+                        json_integer((json_int_t) t->train->states));
+    json_object_set_new(facts, "trials", json_real(trials));
+    json_object_set_new(facts, "successes", json_real(successes));
+    json_object_set_new(facts, "prior", json_pack("{s:f, s:f, s:s}",
+        "alpha", t->train->prior.a, "beta", t->train->prior.b,
+        "source", source));
+    json_object_set_new(facts, "left_out", json_pack("{s:I, s:I, s:I, s:I}",
+        "unreadable", (json_int_t) t->unreadable,
+        "unattributed", (json_int_t) t->unattributed,
+        "no_snapshot", (json_int_t) t->no_snapshot,
+        "unknown_action", (json_int_t) t->unknown));
+
+    if (t->train->half_life_days > 0) {
+        json_object_set_new(facts, "half_life_days",
+                            json_real(t->train->half_life_days));
+    }
+}
+
+static bool
+learn(thompson_t *t)
+{
+    bool                ok;
+    size_t              n;
+    const char         *source;
+    statistics_cell_t  *cells;
+
+    t->by_slate = choose_credit(t);
+
+    if (t->by_slate && t->train->generations.n == 0) {
+        tool_error("rewards of slates name no action, so that each action is "
+                   "valued by the slates that show it: give the folder of the "
+                   "snapshots that made them with --models");
+        return false;
+    }
+
+    if (!add_decisions(t)) {
+        return false;
+    }
+
+    warn(t);
+
+    n = statistics_fold(t->statistics, t->last_day, t->train->half_life_days,
+                        &cells);
+    if (n == 0) {
+        tool_error("there is no settled decision to learn from");
+        free(cells);
+        return false;
+    }
+
+    source = choose_prior(t, cells, n);
+    ok = write_rows(t, cells, n);
+    if (ok) {
+        note(t, cells, n, source);
+    }
+
+    free(cells);
+
+    return ok;
+}
+
+bool
+train_thompson(train_t *train)
+{
+    bool         ok;
+    thompson_t  *t = tool_alloc(sizeof(*t));
+
+    memset(t, 0, sizeof(*t));
+    t->train = train;
+    t->statistics = statistics_new();
+    t->inclusion = inclusion_new();
+    t->last_day = (uint32_t) (train->ledger->as_of_ms / MS_PER_DAY);
+
+    ok = learn(t);
+
+    statistics_free(t->statistics);
+    inclusion_free(t->inclusion);
+    free(t);
+
+    return ok;
+}
