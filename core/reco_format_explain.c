@@ -133,7 +133,6 @@ static void
 write_distributions(reco_buf_t *out, const reco_answer_t *a)
 {
     const reco_decision_t  *d = a->decision;
-    bool                    known, low_mass;
     uint32_t                slot, i, n, left;
 
     reco_buf_cstr(out, ",\"distribution\":[");
@@ -143,18 +142,12 @@ write_distributions(reco_buf_t *out, const reco_answer_t *a)
 
         reco_buf_cstr(out, (slot == 1) ? "[" : ",[");
 
-        if (slot <= d->pinned) {
-            write_share(out, a->model, d->action[slot - 1], RECO_ONE, true);
+        n = reco_distribution(a->model, a->features, a->eligible, d->action,
+                              slot, a->scratch, NULL, NULL);
 
-        } else {
-            n = reco_distribution(a->model, a->features, a->eligible,
-                                  d->action, slot, a->scratch, &known,
-                                  &low_mass);
-
-            for (i = 0; i < n && left > 0; i++, left--) {
-                write_share(out, a->model, a->scratch->left[i],
-                            a->scratch->p[i], i == 0);
-            }
+        for (i = 0; i < n && left > 0; i++, left--) {
+            write_share(out, a->model, a->scratch->left[i], a->scratch->p[i],
+                        i == 0);
         }
 
         reco_buf_char(out, ']');
