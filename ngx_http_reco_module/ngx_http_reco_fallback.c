@@ -9,7 +9,7 @@
 #include "ngx_http_reco_module.h"
 
 
-static ngx_uint_t ngx_http_reco_fallback_spec(reco_buf_t *b, ngx_str_t *model,
+static void ngx_http_reco_fallback_spec(reco_buf_t *b, ngx_str_t *model,
     ngx_str_t *ids, ngx_uint_t slate);
 static void ngx_http_reco_free_fallback(void *data);
 
@@ -20,7 +20,6 @@ ngx_http_reco_make_fallback(ngx_conf_t *cf, ngx_http_reco_model_t *model,
 {
     char                *text;
     size_t               size;
-    ngx_uint_t           n;
     reco_buf_t           b;
     reco_error_t         err;
     reco_model_t        *fallback;
@@ -39,11 +38,7 @@ ngx_http_reco_make_fallback(ngx_conf_t *cf, ngx_http_reco_model_t *model,
 
     reco_buf_init(&b, text, size);
 
-    n = ngx_http_reco_fallback_spec(&b, &model->name, ids, slate);
-
-    if (n > RECO_MAX_ACTIONS) {
-        return "has more than 4096 ids";
-    }
+    ngx_http_reco_fallback_spec(&b, &model->name, ids, slate);
 
     if (reco_spec_read((reco_str_t) { text, reco_buf_len(&b) }, &fallback,
                        NULL, &err)
@@ -73,9 +68,7 @@ failed:
 }
 
 
-/* Returns the number of ids. */
-
-static ngx_uint_t
+static void
 ngx_http_reco_fallback_spec(reco_buf_t *b, ngx_str_t *model, ngx_str_t *ids,
     ngx_uint_t slate)
 {
@@ -117,8 +110,6 @@ ngx_http_reco_fallback_spec(reco_buf_t *b, ngx_str_t *model, ngx_str_t *ids,
     reco_buf_cstr(b, ",\"policy\":{\"type\":\"first\",\"slate\":");
     reco_buf_u64(b, slate);
     reco_buf_cstr(b, "}}");
-
-    return n;
 }
 
 
