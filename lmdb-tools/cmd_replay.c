@@ -1,0 +1,363 @@
+/*
+ * cmd_replay.c - `reco replay`: makes the decisions of a log once more, each
+ * with the snapshot, features and eligible actions that its record names, and
+ * compares slates and propensities bit for bit.
+ */
+
+#include "models.h"
+#include "reco_segment.h"
+
+#include <string.h>
+
+#define MAX_LOGS        256
+#define MAX_SHOWN       5           /* differences told in full */
+#define MAX_MISSING     64          /* generations named */
+
+typedef struct {
+    const char       *logs[MAX_LOGS];
+    uint32_t          nlogs;
+    const char       *models_path;
+    bool              json;
+
+    generations_t     generations;
+    uint64_t          decisions;
+    uint64_t          same;
+    uint64_t          different;
+    uint64_t          fallback;         /* made without a snapshot */
+    uint64_t          not_replayable;   /* imported */
+    uint64_t          no_snapshot;      /* its generation is not there */
+    uint64_t          corrupt;
+    uint64_t          missing[MAX_MISSING];
+    uint32_t          nmissing;
+
+    reco_scratch_t    scratch;
+    reco_features_t   features;
+    reco_decision_t   decision;
+} replay_t;
+
+/* ---- options ------------------------------------------------------------ */
+
+enum { OPT_LOG = 256, OPT_MODELS, OPT_JSON };
+
+static const struct argp_option  options[] = {
+    { "log", OPT_LOG, "DIR", 0,
+      "a folder of event-log segments, or one segment (needed; may be given "
+      "several times)", 0 },
+    { "models", OPT_MODELS, "DIR", 0,
+      "the folder with the snapshots of all generations (needed)", 0 },
+    { "json", OPT_JSON, NULL, 0, "print the counts as JSON", 0 },
+    { 0 }
+};
+
+static error_t
+on_option(int key, char *arg, struct argp_state *state)
+{
+    replay_t  *r = state->input;
+
+    switch (key) {
+    case OPT_LOG:
+        if (r->nlogs == MAX_LOGS) {
+            argp_error(state, "more than %d times --log", MAX_LOGS);
+        }
+        r->logs[r->nlogs++] = arg;
+        return 0;
+    case OPT_MODELS:
+        r->models_path = arg;
+        return 0;
+    case OPT_JSON:
+        r->json = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (r->nlogs == 0) {
+            argp_error(state, "--log is needed");
+        }
+        if (r->models_path == NULL) {
+            argp_error(state, "--models is needed");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp  argp = {
+    options, on_option, NULL,
+    "Repeats the decisions of a log and compares.\v"
+    "Exit status 1 when one of them comes out differently.", NULL, NULL, NULL
+};
+
+/* ---- one decision ------------------------------------------------------- */
+
+static void
+show(const replay_t *r, const reco_event_t *e, const char *what,
+    const reco_model_t *model)
+{
+    char      id[RECO_ID_TEXT];
+    uint32_t  i;
+
+    if (r->different > MAX_SHOWN) {
+        return;
+    }
+
+    reco_id_text(&e->id, id);
+    fprintf(stderr, "reco: decision %.*s of generation %llu: %s\n",
+            RECO_ID_TEXT, id, (unsigned long long) e->generation, what);
+
+    if (model == NULL) {
+        return;
+    }
+
+    fprintf(stderr, "  logged:  ");
+    for (i = 0; i < e->nslate; i++) {
+        fprintf(stderr, " %.*s %llu", (int) e->slate[i].len, e->slate[i].data,
+                (unsigned long long) e->propensity[i]);
+    }
+
+    fprintf(stderr, "\n  repeated:");
+    for (i = 0; i < r->decision.n; i++) {
+        fprintf(stderr, " %s %llu",
+                model->catalogue.actions[r->decision.action[i]].id.data,
+                (unsigned long long) r->decision.propensity[i]);
+    }
+    fputc('\n', stderr);
+}
+
+static void
+differs(replay_t *r, const reco_event_t *e, const char *what,
+    const reco_model_t *model)
+{
+    r->different++;
+    show(r, e, what, model);
+}
+
+static bool
+is_same(const replay_t *r, const reco_event_t *e, const reco_model_t *model)
+{
+    uint32_t  i;
+
+    if (r->decision.n != e->nslate || r->decision.pinned != e->pinned
+        || r->decision.low_mass != e->low_mass)
+    {
+        return false;
+    }
+
+    for (i = 0; i < e->nslate; i++) {
+        if (r->decision.propensity[i] != e->propensity[i]
+            || !reco_str_equal(
+                   model->catalogue.actions[r->decision.action[i]].id,
+                   e->slate[i]))
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+static void
+repeat(replay_t *r, const reco_event_t *e, const reco_model_t *model)
+{
+    char         id[RECO_ID_TEXT];
+    reco_mask_t  eligible;
+
+    if (!logged_features(model, e->features, e->nfeatures, &r->features)) {
+        differs(r, e, "its features are not the snapshot's", NULL);
+        return;
+    }
+
+    if (!logged_eligible(model, e->actions, e->eligible, &eligible)) {
+        differs(r, e, "its actions are not the snapshot's", NULL);
+        return;
+    }
+
+    reco_id_text(&e->id, id);
+
+    if (reco_decide(model, &r->features, &eligible, e->nslate,
+                    (reco_str_t) { id, RECO_ID_TEXT }, e->customer_key,
+                    &r->scratch, &r->decision) != RECO_OK)
+    {
+        differs(r, e, "no action is eligible", NULL);
+
+    } else if (!is_same(r, e, model)) {
+        differs(r, e, "it comes out differently", model);
+
+    } else {
+        r->same++;
+    }
+}
+
+static void
+note_missing(replay_t *r, uint64_t generation)
+{
+    uint32_t  i;
+
+    r->no_snapshot++;
+
+    for (i = 0; i < r->nmissing; i++) {
+        if (r->missing[i] == generation) {
+            return;
+        }
+    }
+
+    if (r->nmissing < MAX_MISSING) {
+        r->missing[r->nmissing++] = generation;
+    }
+}
+
+static void
+take(replay_t *r, const reco_event_t *e)
+{
+    const reco_snapshot_t  *snapshot;
+
+    r->decisions++;
+
+    if (e->fallback) {
+        r->fallback++;
+        return;
+    }
+
+    if (e->not_replayable) {
+        r->not_replayable++;
+        return;
+    }
+
+    snapshot = generations_find(&r->generations, e->generation, e->model);
+
+    if (snapshot == NULL) {
+        note_missing(r, e->generation);
+    } else {
+        repeat(r, e, reco_snapshot_model(snapshot));
+    }
+}
+
+/* ---- the log ------------------------------------------------------------ */
+
+static bool
+read_log(replay_t *r, const char *path)
+{
+    reco_event_t       *e;
+    reco_error_t        err;
+    reco_status_t       status;
+    tool_progress_t     progress;
+    reco_log_reader_t  *reader;
+
+    if (reco_log_open(path, &reader, &err) != RECO_OK) {
+        tool_fail(path, &err);
+        return false;
+    }
+
+    tool_progress_begin(&progress, "replaying", reco_log_bytes_total(reader));
+
+    for ( ;; ) {
+        status = reco_log_next(reader, &e, &err);
+
+        if (status == RECO_OK) {
+            if (e->type == RECO_EVENT_DECISION) {
+                take(r, e);
+            }
+
+        } else if (status == RECO_CORRUPT) {
+            r->corrupt++;
+            tool_warn("%s", err.message);
+
+        } else {
+            break;
+        }
+
+        tool_progress_at(&progress, reco_log_bytes_read(reader));
+    }
+
+    tool_progress_end(&progress);
+    reco_log_close(reader);
+
+    if (status != RECO_NOT_FOUND) {
+        tool_fail(path, &err);
+        return false;
+    }
+
+    return true;
+}
+
+static void
+print_json(const replay_t *r)
+{
+    json_t    *o, *missing = json_array();
+    uint32_t   i;
+
+    for (i = 0; i < r->nmissing; i++) {
+        json_array_append_new(missing,
+                              json_integer((json_int_t) r->missing[i]));
+    }
+
+    o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+                  "decisions", (json_int_t) r->decisions,
+                  "same", (json_int_t) r->same,
+                  "different", (json_int_t) r->different,
+                  "fallback", (json_int_t) r->fallback,
+                  "not_replayable", (json_int_t) r->not_replayable,
+                  "snapshot_missing", (json_int_t) r->no_snapshot,
+                  "corrupt", (json_int_t) r->corrupt,
+                  "missing_generations", missing);
+    tool_print_json(o);
+}
+
+static void
+print_line(const char *name, uint64_t n)
+{
+    printf("%-18s %llu\n", name, (unsigned long long) n);
+}
+
+static void
+print(const replay_t *r)
+{
+    if (r->json) {
+        print_json(r);
+        return;
+    }
+
+    print_line("decisions", r->decisions);
+    print_line("same", r->same);
+    print_line("different", r->different);
+    print_line("fallback", r->fallback);
+    print_line("not replayable", r->not_replayable);
+    print_line("snapshot missing", r->no_snapshot);
+    print_line("corrupt lines", r->corrupt);
+}
+
+int
+cmd_replay(int argc, char **argv)
+{
+    bool       ok;
+    replay_t  *r = tool_alloc(sizeof(*r));
+    uint32_t   i;
+
+    memset(r, 0, sizeof(*r));
+    tool_parse(&argp, "replay", argc, argv, r);
+
+    ok = generations_open(&r->generations, r->models_path);
+
+    for (i = 0; ok && i < r->nlogs; i++) {
+        ok = read_log(r, r->logs[i]);
+    }
+
+    if (ok) {
+        print(r);
+    }
+
+    if (ok && r->different > 0) {
+        tool_error("%llu decisions come out differently",
+                   (unsigned long long) r->different);
+        ok = false;
+    }
+
+    if (r->no_snapshot > 0) {
+        tool_warn("%llu decisions were not repeated: '%s' has no snapshot of "
+                  "%u of the generations", (unsigned long long) r->no_snapshot,
+                  r->models_path, r->nmissing);
+    }
+
+    generations_close(&r->generations);
+    free(r);
+
+    return ok ? 0 : 1;
+}
