@@ -1,0 +1,843 @@
+/*
+ * The native format: bodies and arguments of /decide, rewards, answers and
+ * explanations. Numbers in explanations are worked out by hand.
+ */
+
+#include "format_fixture.h"
+
+/* Weights are by action, 1 : 3 : 4 : 2, the first two of four slots drawn. */
+#define SPEC                                                                  \
+    "{\"model\": \"shop\", \"version\": \"1.2\","                             \
+    " \"features\": ["                                                        \
+    "  {\"name\": \"age\", \"type\": \"number\", \"from\": [\"request\"],"    \
+    "   \"bins\": [30, 60]},"                                                 \
+    "  {\"name\": \"device\", \"type\": \"category\", \"from\": [\"request\"]," \
+    "   \"default\": \"desktop\"},"                                           \
+    "  {\"name\": \"gender\", \"type\": \"category\", \"from\": [\"request\"]," \
+    "   \"codes\": {\"M\": 0, \"F\": 1}},"                                    \
+    "  {\"name\": \"country\", \"type\": \"category\","                       \
+    "   \"from\": [\"geo.country\"]}],"                                       \
+    " \"actions\": [{\"id\": \"A\", \"name\": \"First\"}, {\"id\": \"B\"},"   \
+    "  {\"id\": \"C\"}, {\"id\": \"D\"}, {\"id\": \"E\", \"active\": false}],"\
+    " \"rules\": [{\"when\": {\"device\": \"phone\"}, \"deny\": [\"A\"]},"    \
+    "  {\"when\": {\"age\": {\">\": 65}}, \"deny\": [\"C\"]}],"               \
+    " \"policy\": {\"type\": \"weights\", \"slate\": 2,"                      \
+    "  \"weights\": {\"A\": 1, \"B\": 3, \"C\": 4, \"D\": 2, \"E\": 1}}}"
+
+#define NOWHERE  RECO_NO_POSITION
+
+static const reco_format_t  *native = &reco_format_native;
+static reco_model_t         *model;
+
+static int
+setup(void **state)
+{
+    (void) state;
+    model = model_of(SPEC);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void) state;
+    reco_model_free(model);
+    free(body_copy);
+    return 0;
+}
+
+static void
+parse_ok(const char *body, const char *args)
+{
+    if (parse_decide(native, model, body, args) != RECO_OK) {
+        fail_msg("%s: %s: %s", body != NULL ? body : args, err.field,
+                 err.message);
+    }
+}
+
+/* ---- POST /decide ---------------------------------------------------------- */
+
+static void
+test_body(void **state)
+{
+    (void) state;
+
+    parse_ok("{\"customer\": \"c42\", \"session\": \"s1\", \"features\":"
+             " {\"age\": 42, \"device\": \"mob\\u0069le\", \"gender\": \"F\"},"
+             " \"actions\": [\"C\", \"A\", \"A\"], \"slate\": 1,"
+             " \"explain\": true}", NULL);
+
+    assert_str(request.customer, "c42");
+    assert_str(request.session, "s1");
+    assert_int_equal(request.given[0].kind, RECO_VALUE_NUMBER);
+    assert_true(request.given[0].number == 42);
+    assert_str(request.given[1].word, "mobile");
+    assert_str(request.given[2].word, "F");
+    assert_int_equal(request.given[3].kind, RECO_VALUE_MISSING);
+    assert_true(request.has_flags);
+    assert_int_equal(request.flags.bits[0], 5);
+    assert_int_equal(request.slate, 1);
+    assert_true(request.explain);
+    assert_int_equal(request.unknown_fields, 0);
+}
+
+static void
+test_body_optional(void **state)
+{
+    size_t  i;
+
+    static const char *const  bodies[] = {
+        "{}", " { } ", "",
+        "{\"customer\": null, \"session\": null, \"features\": null,"
+        " \"actions\": null, \"slate\": null, \"explain\": false}",
+        "{\"features\": {\"age\": null, \"device\": \"\"}}",
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        parse_ok(bodies[i], NULL);
+        assert_int_equal(request.customer.len, 0);
+        assert_int_equal(request.session.len, 0);
+        assert_int_equal(request.given[0].kind, RECO_VALUE_MISSING);
+        assert_int_equal(request.given[1].kind, RECO_VALUE_MISSING);
+        assert_false(request.has_flags);
+        assert_int_equal(request.slate, 0);
+        assert_false(request.explain);
+    }
+}
+
+static void
+test_body_actions(void **state)
+{
+    (void) state;
+
+    parse_ok("{\"actions\": {\"A\": true, \"B\": false, \"D\": true}}", NULL);
+    assert_true(request.has_flags);
+    assert_int_equal(request.flags.bits[0], 1 | 8);
+
+    parse_ok("{\"actions\": []}", NULL);
+    assert_true(request.has_flags);
+    assert_int_equal(request.flags.bits[0], 0);
+
+    parse_ok("{\"actions\": {}}", NULL);
+    assert_true(request.has_flags);
+    assert_int_equal(request.flags.bits[0], 0);
+}
+
+/* Names nobody knows are counted, whatever is in them; "country" is one,
+ * because the model takes it from geo alone. */
+static void
+test_body_unknown(void **state)
+{
+    (void) state;
+
+    parse_ok("{\"features\": {\"shoe\": {\"a\": [1]}, \"country\": \"GB\","
+             " \"\": [], \"age\": 1}, \"actions\": [\"Z\", \"\", \"B\"]}",
+             NULL);
+    assert_int_equal(request.unknown_fields, 5);
+    assert_int_equal(request.given[3].kind, RECO_VALUE_MISSING);
+    assert_int_equal(request.flags.bits[0], 2);
+
+    parse_ok("{\"actions\": {\"Z\": true, \"Y\": false}}", NULL);
+    assert_int_equal(request.unknown_fields, 2);
+}
+
+static void
+test_body_values(void **state)
+{
+    (void) state;
+
+    parse_ok("{\"features\": {\"age\": true, \"device\": false,"
+             " \"gender\": 0}}", NULL);
+    assert_str(request.given[0].word, "true");
+    assert_str(request.given[1].word, "false");
+    assert_int_equal(request.given[2].kind, RECO_VALUE_NUMBER);
+    assert_true(request.given[2].number == 0);
+}
+
+/* The policy's number is the most one may get. */
+static void
+test_slate(void **state)
+{
+    (void) state;
+
+    parse_ok("{\"slate\": 2}", NULL);
+    assert_int_equal(request.slate, 2);
+    parse_ok("{\"slate\": 64}", NULL);
+    assert_int_equal(request.slate, 2);
+}
+
+static const bad_t  bad_bodies[] = {
+    { " ", "", 1 },
+    { "[]", "", 0 },
+    { "7", "", 0 },
+    { "{\"customer\": 'c'}", "", 13 },
+    { "{\"customer\": \"c\"} x", "", 18 },
+    { "{\"slate\": 1, \"slate\": 1}", "", 13 },
+    { "{\"customr\": \"c\"}", "customr", 12 },
+    { "{\"a\\u0001\\u00e9\": 1}", "a?\xc3\xa9", 18 },
+    { "{\"customer\": 1}", "customer", 13 },
+    { "{\"customer\": \"\"}", "customer", 13 },
+    { "{\"customer\": \"\\u0000\"}", "customer", 13 },
+    { "{\"customer\": \"\\u007f\"}", "customer", 13 },
+    { "{\"session\": []}", "session", 12 },
+    { "{\"features\": []}", "features", 13 },
+    { "{\"features\": {\"age\": []}}", "features.age", 21 },
+    { "{\"features\": {\"age\": {\"b\": 1}}}", "features.age", 21 },
+    { "{\"features\": {\"device\": \"a\\tb\"}}", "features.device", 24 },
+    { "{\"actions\": 1}", "actions", 12 },
+    { "{\"actions\": \"A\"}", "actions", 12 },
+    { "{\"actions\": [1]}", "actions", 13 },
+    { "{\"actions\": [\"A\", [\"B\"]]}", "actions", 18 },
+    { "{\"actions\": [\"A\",]}", "", 17 },
+    { "{\"actions\": {\"A\": \"true\"}}", "actions.A", 18 },
+    { "{\"slate\": 0}", "slate", 10 },
+    { "{\"slate\": 65}", "slate", 10 },
+    { "{\"slate\": -1}", "slate", 10 },
+    { "{\"slate\": 1.5}", "slate", 10 },
+    { "{\"slate\": 1e300}", "slate", 10 },
+    { "{\"slate\": \"1\"}", "slate", 10 },
+    { "{\"explain\": 1}", "explain", 12 },
+    { "{\"explain\": null}", "explain", 12 },
+};
+
+static void
+test_bad_bodies(void **state)
+{
+    size_t  i;
+
+    (void) state;
+
+    for (i = 0; i < sizeof(bad_bodies) / sizeof(bad_bodies[0]); i++) {
+        assert_refused(parse_decide(native, model, bad_bodies[i].text, NULL),
+                       &bad_bodies[i]);
+    }
+}
+
+/* A name that is longer than an error's field is cut between characters. */
+static void
+test_long_field(void **state)
+{
+    char  body[600];
+
+    (void) state;
+
+    strcpy(body, "{\"");
+    memset(body + 2, 'x', 254);
+    strcpy(body + 256, "\xc3\xa9yyy\": 1}");
+    assert_int_equal(parse_decide(native, model, body, NULL), RECO_INVALID);
+    assert_int_equal(strlen(err.field), 254);
+    assert_true(reco_utf8_is_valid(err.field, 254));
+
+    strcpy(body + 255, "\xc3\xa9yyy\": 1}");
+    assert_int_equal(parse_decide(native, model, body, NULL), RECO_INVALID);
+    assert_int_equal(strlen(err.field), 255);
+    assert_memory_equal(err.field + 253, "\xc3\xa9", 2);
+}
+
+/* ---- GET /decide ----------------------------------------------------------- */
+
+static void
+test_args(void **state)
+{
+    (void) state;
+
+    parse_ok(NULL, "customer=c%2042&session=a+b%2Bc&age=4.25e1&device=%C3%A9"
+                   "&gender=F&actions=A,%43,Z&slate=1&explain=1&shoe=42");
+
+    assert_str(request.customer, "c 42");
+    assert_str(request.session, "a b+c");
+    assert_int_equal(request.given[0].kind, RECO_VALUE_NUMBER);
+    assert_true(request.given[0].number == 42.5);
+    assert_int_equal(request.given[1].kind, RECO_VALUE_WORD);
+    assert_str(request.given[1].word, "\xc3\xa9");
+    assert_true(request.has_flags);
+    assert_int_equal(request.flags.bits[0], 5);
+    assert_int_equal(request.slate, 1);
+    assert_true(request.explain);
+    assert_int_equal(request.unknown_fields, 2);
+}
+
+/* Words and numeric codes, of a feature that has codes, and words that look
+ * like numbers where it has none. */
+static void
+test_args_values(void **state)
+{
+    reco_customer_t  nobody = { NULL, 0 };
+
+    (void) state;
+
+    parse_ok(NULL, "gender=F&device=007&age=-3");
+    assert_int_equal(reco_features_resolve(model, &request, &nobody,
+                                           &features, &err), RECO_OK);
+    assert_true(features.value[0].number == -3);
+    assert_int_equal(features.value[1].kind, RECO_VALUE_WORD);
+    assert_str(features.value[1].word, "007");
+    assert_int_equal(features.value[2].kind, RECO_VALUE_NUMBER);
+    assert_true(features.value[2].number == 1);
+
+    parse_ok(NULL, "gender=0");
+    assert_int_equal(reco_features_resolve(model, &request, &nobody,
+                                           &features, &err), RECO_OK);
+    assert_int_equal(features.value[2].kind, RECO_VALUE_NUMBER);
+    assert_true(features.value[2].number == 0);
+}
+
+/* An empty variable of nginx is nothing. */
+static void
+test_args_empty(void **state)
+{
+    size_t  i;
+
+    static const char *const  args[] = {
+        "", "&", "&&", "customer=", "customer=&session=&age=&device=",
+        "customer", "age&device", "=", "explain=0",
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(args) / sizeof(args[0]); i++) {
+        parse_ok(NULL, args[i]);
+        assert_int_equal(request.customer.len, 0);
+        assert_int_equal(request.session.len, 0);
+        assert_int_equal(request.given[0].kind, RECO_VALUE_MISSING);
+        assert_int_equal(request.given[1].kind, RECO_VALUE_MISSING);
+        assert_false(request.has_flags);
+        assert_false(request.explain);
+    }
+
+    parse_ok(NULL, "actions=");
+    assert_true(request.has_flags);
+    assert_int_equal(request.flags.bits[0], 0);
+}
+
+static const bad_t  bad_args[] = {
+    { "customer=%4", "", 9 },
+    { "customer=a%", "", 10 },
+    { "customer=%zz", "", 9 },
+    { "cust%omer=1", "", 4 },
+    { "customer=%ff", "", 12 },
+    { "device=%C3&age=1", "", 10 },
+    { "customer=%00", "customer", NOWHERE },
+    { "customer=a%0Ab", "customer", NOWHERE },
+    { "customer=a&customer=a", "customer", NOWHERE },
+    { "age=1&age=1", "age", NOWHERE },
+    { "age=old", "age", NOWHERE },
+    { "age=1x", "age", NOWHERE },
+    { "age=+1", "age", NOWHERE },
+    { "age=nan", "age", NOWHERE },
+    { "age=inf", "age", NOWHERE },
+    { "age=0x10", "age", NOWHERE },
+    { "age=1e999", "age", NOWHERE },
+    { "gender=X", "gender", NOWHERE },
+    { "gender=2", "gender", NOWHERE },
+    { "device=a%7F", "device", NOWHERE },
+    { "slate=", "slate", NOWHERE },
+    { "slate=0", "slate", NOWHERE },
+    { "slate=65", "slate", NOWHERE },
+    { "slate=1a", "slate", NOWHERE },
+    { "slate=0001", "slate", NOWHERE },
+    { "slate=-1", "slate", NOWHERE },
+    { "explain=", "explain", NOWHERE },
+    { "explain=yes", "explain", NOWHERE },
+    { "actions=A&actions=B", "actions", NOWHERE },
+    { "actions=A,%f", "", 10 },
+};
+
+static void
+test_bad_args(void **state)
+{
+    size_t  i;
+
+    (void) state;
+
+    for (i = 0; i < sizeof(bad_args) / sizeof(bad_args[0]); i++) {
+        assert_refused(parse_decide(native, model, NULL, bad_args[i].text),
+                       &bad_args[i]);
+    }
+}
+
+/* Room for the arguments is enough, and less than that is an error. */
+static void
+test_args_room(void **state)
+{
+    const char  *args = "customer=c%2042&device=abc&age=17";
+
+    (void) state;
+
+    begin_parse();
+    parse.arena.size = (strlen(args) + 7) & ~(size_t) 7;
+    reco_request_reset(&request, model->nfeatures);
+    assert_int_equal(native->parse_decide(str(""), exact(args), model, &parse,
+                                          &request, &err), RECO_OK);
+    assert_str(request.given[1].word, "abc");
+
+    begin_parse();
+    parse.arena.size = 8;
+    assert_int_equal(native->parse_decide(str(""), exact(args), model, &parse,
+                                          &request, &err), RECO_LIMIT);
+}
+
+/* ---- rewards --------------------------------------------------------------- */
+
+static void
+test_reward(void **state)
+{
+    (void) state;
+
+    assert_int_equal(parse_reward(native,
+        "{\"decision\": \"" ID_TEXT "\", \"customer\": \"c42\","
+        " \"facts\": {\"click\": true, \"revenue\": -12.5, \"seen\": 0},"
+        " \"action\": \"B\", \"key\": \"k1\"}"), RECO_OK);
+
+    assert_str(reward.token, ID_TEXT);
+    assert_str(reward.customer, "c42");
+    assert_str(reward.action, "B");
+    assert_str(reward.key, "k1");
+    assert_int_equal(reward.nfacts, 3);
+    assert_str(reward.facts[0].name, "click");
+    assert_true(reward.facts[0].value == 1);
+    assert_str(reward.facts[1].name, "revenue");
+    assert_true(reward.facts[1].value == -12.5);
+    assert_true(reward.facts[2].value == 0);
+
+    assert_int_equal(parse_reward(native,
+        "{\"facts\": {\"click\": 1}, \"customer\": \"c\", \"key\": null,"
+        " \"action\": null, \"decision\": null}"), RECO_OK);
+    assert_int_equal(reward.token.len, 0);
+    assert_int_equal(reward.action.len, 0);
+    assert_int_equal(reward.key.len, 0);
+
+    begin_render();
+    native->render_reward(&out, &reward);
+    assert_rendered("{\"accepted\":true}");
+}
+
+static const bad_t  bad_rewards[] = {
+    { "", "", 0 },
+    { "null", "", 0 },
+    { "{}", "decision", NOWHERE },
+    { "{\"facts\": {\"a\": 1}}", "decision", NOWHERE },
+    { "{\"customer\": \"c\"}", "facts", NOWHERE },
+    { "{\"customer\": \"c\", \"facts\": {}}", "facts", NOWHERE },
+    { "{\"facts\": [1]}", "facts", 10 },
+    { "{\"facts\": {\"a\": false}}", "facts.a", 16 },
+    { "{\"facts\": {\"a\": \"1\"}}", "facts.a", 16 },
+    { "{\"facts\": {\"a\": null}}", "facts.a", 16 },
+    { "{\"facts\": {\"a\": {}}}", "facts.a", 16 },
+    { "{\"facts\": {\"a\": 1e999}}", "", 16 },
+    { "{\"facts\": {\"\": 1}}", "facts", 15 },
+    { "{\"facts\": {\"a\\u0001\": 1}}", "facts.a?", 22 },
+    { "{\"decision\": 5}", "decision", 13 },
+    { "{\"decision\": \"\"}", "decision", 13 },
+    { "{\"customer\": true}", "customer", 13 },
+    { "{\"action\": 1}", "action", 11 },
+    { "{\"key\": 1}", "key", 8 },
+    { "{\"fact\": {\"a\": 1}}", "fact", 9 },
+    { "{\"customer\": \"c\", \"facts\": {\"a\": 1}} ,", "", 37 },
+};
+
+static void
+test_bad_rewards(void **state)
+{
+    size_t  i;
+
+    (void) state;
+
+    for (i = 0; i < sizeof(bad_rewards) / sizeof(bad_rewards[0]); i++) {
+        assert_refused(parse_reward(native, bad_rewards[i].text),
+                       &bad_rewards[i]);
+    }
+}
+
+static void
+test_facts_limit(void **state)
+{
+    char    body[1024];
+    size_t  n;
+    int     i, count;
+
+    (void) state;
+
+    for (count = RECO_MAX_FACTS; count <= RECO_MAX_FACTS + 1; count++) {
+        n = (size_t) sprintf(body, "{\"customer\": \"c\", \"facts\": {");
+
+        for (i = 0; i < count; i++) {
+            n += (size_t) sprintf(body + n, "%s\"f%d\": %d", i ? ", " : "", i,
+                                  i);
+        }
+
+        strcpy(body + n, "}}");
+        assert_int_equal(parse_reward(native, body),
+                         count == RECO_MAX_FACTS ? RECO_OK : RECO_INVALID);
+    }
+
+    assert_string_equal(err.field, "facts");
+}
+
+/* ---- answers --------------------------------------------------------------- */
+
+static void
+test_render(void **state)
+{
+    reco_answer_t  a = answer_of(model);
+
+    (void) state;
+
+    reco_request_reset(&request, model->nfeatures);
+    memset(&decision, 0, sizeof(decision));
+    decision.n = 2;
+    decision.action[0] = 1;
+    decision.action[1] = 0;
+    decision.propensity[0] = 1073741824;        /* a quarter */
+    decision.propensity[1] = RECO_ONE;
+
+    begin_render();
+    native->render_decision(&out, &a, 0);
+    assert_rendered("{\"decision\":\"" ID_TEXT "\",\"model\":\"shop\","
+                    "\"version\":\"1.2\",\"generation\":3,\"fallback\":false,"
+                    "\"slate\":[{\"action\":\"B\",\"propensity\":0.25},"
+                    "{\"action\":\"A\",\"name\":\"First\",\"propensity\":1}]}");
+
+    a.fallback = true;
+    a.generation = 0;
+    decision.n = 1;
+    begin_render();
+    native->render_decision(&out, &a, 0);
+    assert_rendered("{\"decision\":\"" ID_TEXT "\",\"model\":\"shop\","
+                    "\"version\":\"1.2\",\"generation\":0,\"fallback\":true,"
+                    "\"slate\":[{\"action\":\"B\",\"propensity\":0.25}]}");
+}
+
+static const char *
+text_at(const json_t *v, size_t i, const char *name)
+{
+    const char  *text;
+
+    text = json_string_value(json_object_get(json_array_get(v, i), name));
+
+    return text != NULL ? text : "(none)";
+}
+
+static double
+number_at(const json_t *v, size_t i, const char *name)
+{
+    return json_number_value(json_object_get(json_array_get(v, i), name));
+}
+
+/* age 70 denies C by the rule 1; A is not offered; E is inactive. B and D are
+ * left with weights 3 and 2. */
+static void
+test_explain(void **state)
+{
+    json_t           *v, *e, *list, *slot;
+    reco_answer_t     a = answer_of(model);
+    reco_customer_t   nobody = { NULL, 0 };
+
+    (void) state;
+
+    parse_ok("{\"features\": {\"age\": 70, \"gender\": \"F\", \"x\": 1},"
+             " \"actions\": [\"B\", \"C\", \"D\", \"E\"], \"explain\": true}",
+             NULL);
+    request.country = RECO_STR("GB");
+    assert_int_equal(reco_features_resolve(model, &request, &nobody,
+                                           &features, &err), RECO_OK);
+    assert_int_equal(reco_eligible(model, &features, true, &request.flags,
+                                   &eligible), 2);
+    assert_int_equal(reco_decide(model, &features, &eligible, 0,
+                                 RECO_STR(ID_TEXT), str(""), &scratch,
+                                 &decision), RECO_OK);
+    assert_int_equal(decision.n, 2);
+
+    begin_render();
+    native->render_decision(&out, &a, 0);
+    assert_in_range(reco_buf_len(&out), 1, reco_answer_bound(model, true));
+    v = rendered_json();
+    e = json_object_get(v, "explain");
+
+    assert_string_equal(json_string_value(json_object_get(e, "policy")),
+                        "weights");
+    assert_true(json_is_null(json_object_get(e, "state_key")));
+    assert_int_equal(json_integer_value(json_object_get(e,
+                         "unknown_fields")), 1);
+
+    list = json_object_get(e, "features");
+    assert_int_equal(json_array_size(list), 4);
+    assert_string_equal(text_at(list, 0, "name"), "age");
+    assert_true(number_at(list, 0, "value") == 70);
+    assert_string_equal(text_at(list, 0, "source"), "request");
+    assert_true(number_at(list, 0, "bin") == 2);        /* 60 and above */
+    assert_string_equal(text_at(list, 1, "value"), "desktop");
+    assert_string_equal(text_at(list, 1, "source"), "default");
+    assert_null(json_object_get(json_array_get(list, 1), "bin"));
+    assert_true(number_at(list, 2, "value") == 1);
+    assert_string_equal(text_at(list, 3, "value"), "GB");
+    assert_string_equal(text_at(list, 3, "source"), "geo");
+
+    list = json_object_get(e, "distribution");
+    assert_int_equal(json_array_size(list), 2);
+    slot = json_array_get(list, 0);
+    assert_int_equal(json_array_size(slot), 2);
+    assert_string_equal(text_at(slot, 0, "action"), "B");
+    assert_true(number_at(slot, 0, "propensity") > 0.5999999999);
+    assert_true(number_at(slot, 0, "propensity") < 0.6000000001);
+    assert_string_equal(text_at(slot, 1, "action"), "D");
+    assert_true(number_at(slot, 1, "propensity") > 0.3999999998);
+    assert_true(number_at(slot, 1, "propensity") < 0.4000000002);
+    slot = json_array_get(list, 1);
+    assert_int_equal(json_array_size(slot), 1);
+    assert_true(number_at(slot, 0, "propensity") == 1);
+    assert_string_not_equal(text_at(slot, 0, "action"),
+                            text_at(json_object_get(v, "slate"), 0,
+                                    "action"));
+
+    list = json_object_get(e, "ineligible");
+    assert_int_equal(json_array_size(list), 3);
+    assert_string_equal(text_at(list, 0, "action"), "A");
+    assert_string_equal(text_at(list, 0, "because"), "not offered");
+    assert_string_equal(text_at(list, 1, "action"), "C");
+    assert_string_equal(text_at(list, 1, "because"), "rule");
+    assert_true(number_at(list, 1, "rule") == 1);
+    assert_string_equal(text_at(list, 2, "action"), "E");
+    assert_string_equal(text_at(list, 2, "because"), "inactive");
+
+    json_decref(v);
+}
+
+static bool
+no_row(void *data, reco_str_t key, reco_row_t *row)
+{
+    (void) data;
+    (void) key;
+    (void) row;
+
+    return false;
+}
+
+/* The state key shows as pairs; what is missing is empty. */
+static void
+test_explain_state(void **state)
+{
+    size_t             i;
+    json_t            *v, *e;
+    reco_model_t      *tabular;
+    reco_answer_t      a;
+    reco_customer_t    nobody = { NULL, 0 };
+
+    static const struct {
+        const char  *state, *per_slot, *features, *key;
+    } cases[] = {
+        { "[\"age\", \"device\", \"gender\"]", "false",
+          "{\"age\": 30, \"device\": \"a\\\"b\", \"gender\": \"F\"}",
+          "age=1,device=a\"b,gender=1" },
+        { "[\"age\", \"gender\"]", "true", "{\"age\": 29.5}",
+          "age=0,gender=,slot=1" },
+        { "[\"gender\"]", "false", "{}", "gender=" },
+        { "[\"gender\"]", "true", "{}", "gender=,slot=1" },
+    };
+
+    char  spec[1024];
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(spec, sizeof(spec),
+            "{\"model\": \"t\", \"version\": \"1\", \"features\": ["
+            "{\"name\": \"age\", \"type\": \"number\","
+            " \"from\": [\"request\"], \"bins\": [30, 60]},"
+            "{\"name\": \"device\", \"type\": \"category\","
+            " \"from\": [\"request\"]},"
+            "{\"name\": \"gender\", \"type\": \"category\","
+            " \"from\": [\"request\"], \"codes\": {\"M\": 0, \"F\": 1}}],"
+            "\"actions\": [{\"id\": \"A\"}, {\"id\": \"B\"}],"
+            "\"policy\": {\"type\": \"p_table\", \"state\": %s,"
+            " \"per_slot\": %s, \"slate\": 1}}",
+            cases[i].state, cases[i].per_slot);
+
+        tabular = model_of(spec);
+        tabular->lookup = no_row;
+        a = answer_of(tabular);
+
+        snprintf(spec, sizeof(spec), "{\"explain\": true, \"features\": %s}",
+                 cases[i].features);
+        assert_int_equal(parse_decide(native, tabular, spec, NULL), RECO_OK);
+        assert_int_equal(reco_features_resolve(tabular, &request, &nobody,
+                                               &features, &err), RECO_OK);
+        (void) reco_eligible(tabular, &features, false, NULL, &eligible);
+        assert_int_equal(reco_decide(tabular, &features, &eligible, 0,
+                                     RECO_STR(ID_TEXT), str(""), &scratch,
+                                     &decision), RECO_OK);
+
+        begin_render();
+        native->render_decision(&out, &a, 0);
+        v = rendered_json();
+        e = json_object_get(v, "explain");
+        assert_string_equal(json_string_value(json_object_get(e,
+                                "state_key")), cases[i].key);
+        assert_true(json_is_false(json_object_get(e, "state_known")));
+        json_decref(v);
+        reco_model_free(tabular);
+    }
+}
+
+/* The largest of models: every answer stays below its bound. */
+static void
+test_bound(void **state)
+{
+    static char            id[RECO_MAX_ID];
+    static reco_feature_t  many_features[RECO_MAX_FEATURES];
+    static reco_action_t   many_actions[RECO_MAX_ACTIONS];
+    static double          weight = 1;
+    static reco_weights_t  always = { .weights = &weight,
+                                       .nweights = 1 };
+    char                  *text;
+    size_t                 bound;
+    uint32_t               i;
+    reco_model_t           big;
+    reco_answer_t          a = answer_of(&big);
+
+    (void) state;
+
+    memset(id, '\\', sizeof(id));
+    memset(&big, 0, sizeof(big));
+    big.name = big.version = (reco_str_t) { id, sizeof(id) };
+    big.features = many_features;
+    big.nfeatures = features.n = RECO_MAX_FEATURES;
+    big.catalogue.actions = many_actions;
+    big.catalogue.n = RECO_MAX_ACTIONS;
+    big.policy.type = RECO_POLICY_WEIGHTS;
+    big.policy.slate = RECO_MAX_SLATE;
+    big.policy.cases = &always;
+    big.policy.ncases = 1;
+
+    for (i = 0; i < RECO_MAX_FEATURES; i++) {
+        many_features[i].name = big.name;
+        features.value[i] = (reco_value_t) { RECO_VALUE_WORD, 0, big.name };
+        features.source[i] = RECO_SOURCE_CUSTOMER;
+    }
+
+    memset(&eligible, 0, sizeof(eligible));
+    memset(&decision, 0, sizeof(decision));
+
+    for (i = 0; i < RECO_MAX_ACTIONS; i++) {
+        many_actions[i].id = many_actions[i].name = big.name;
+        many_actions[i].active = true;
+        reco_mask_set(&big.active, i);
+        if (i % 16 < 14) {
+            reco_mask_set(&eligible, i);
+        }
+    }
+
+    decision.n = decision.pinned = RECO_MAX_SLATE;
+    for (i = 0; i < RECO_MAX_SLATE; i++) {
+        decision.action[i] = (uint16_t) (i + i / 14 * 2);
+        decision.propensity[i] = 1;
+    }
+
+    reco_request_reset(&request, RECO_MAX_FEATURES);
+    request.explain = true;
+    request.has_flags = true;
+    request.customer = big.name;
+    request.unknown_fields = UINT32_MAX;
+    a.generation = INT64_MAX;
+
+    for (i = 0; i < 2; i++) {
+        request.explain = (i == 0);
+        bound = reco_answer_bound(&big, request.explain);
+        text = malloc(bound);
+
+        reco_buf_init(&out, text, bound);
+        native->render_decision(&out, &a, 0);
+        json_decref(rendered_json());
+        assert_int_equal(memmem(text, reco_buf_len(&out),
+                                "\"distribution_cut\":true", 23) != NULL,
+                         i == 0);
+
+        reco_buf_init(&out, text, bound);
+        reco_format_offers.render_decision(&out, &a, 0);
+        assert_false(out.overflow);
+
+        free(text);
+    }
+
+    /* and what is kept for it is no more than 64 MB */
+    assert_in_range(reco_answer_bound(&big, true), 1, 64 << 20);
+}
+
+static void
+test_problem(void **state)
+{
+    reco_error_t    e;
+    reco_problem_t  p = { 400, "invalid_json", &e };
+
+    (void) state;
+
+    reco_error_set(&e, RECO_INVALID, "features.\"age\"", "must be \"x\"");
+    e.position = 17;
+    begin_render();
+    native->render_problem(&out, &p);
+    assert_rendered("{\"error\":{\"code\":\"invalid_json\","
+                    "\"message\":\"must be \\\"x\\\"\","
+                    "\"field\":\"features.\\\"age\\\"\",\"position\":17}}");
+
+    reco_error_set(&e, RECO_INVALID, "", "no");
+    begin_render();
+    reco_format_offers.render_problem(&out, &p);
+    assert_rendered("{\"error\":{\"code\":\"invalid_json\","
+                    "\"message\":\"no\",\"field\":null}}");
+
+    p = (reco_problem_t) { 503, "not_logged", NULL };
+    begin_render();
+    native->render_problem(&out, &p);
+    assert_rendered("{\"error\":{\"code\":\"not_logged\","
+                    "\"message\":\"not_logged\",\"field\":null}}");
+}
+
+static void
+test_health(void **state)
+{
+    (void) state;
+
+    begin_render();
+    native->render_health(&out, RECO_STR("shop"), RECO_STR("1.2"), 7);
+    assert_rendered("{\"status\":\"ok\",\"model\":\"shop\","
+                    "\"version\":\"1.2\",\"generation\":7}");
+
+    begin_render();
+    native->render_health(&out, RECO_STR("shop"), RECO_STR(""), 0);
+    assert_rendered("{\"status\":\"no snapshot\",\"model\":\"shop\","
+                    "\"version\":null,\"generation\":0}");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_body),
+        cmocka_unit_test(test_body_optional),
+        cmocka_unit_test(test_body_actions),
+        cmocka_unit_test(test_body_unknown),
+        cmocka_unit_test(test_body_values),
+        cmocka_unit_test(test_slate),
+        cmocka_unit_test(test_bad_bodies),
+        cmocka_unit_test(test_long_field),
+        cmocka_unit_test(test_args),
+        cmocka_unit_test(test_args_values),
+        cmocka_unit_test(test_args_empty),
+        cmocka_unit_test(test_bad_args),
+        cmocka_unit_test(test_args_room),
+        cmocka_unit_test(test_reward),
+        cmocka_unit_test(test_bad_rewards),
+        cmocka_unit_test(test_facts_limit),
+        cmocka_unit_test(test_render),
+        cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_explain_state),
+        cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_problem),
+        cmocka_unit_test(test_health),
+    };
+
+    return cmocka_run_group_tests_name("format_native", tests, setup,
+                                       teardown);
+}
