@@ -1,0 +1,448 @@
+/*
+ * cmd_inspect.c - `reco inspect`: what a snapshot holds, a customer's record,
+ * a state's values, the resolved spec.
+ */
+
+#include "published.h"
+#include "reco_buf.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define SEPARATOR   '\x1f'
+
+typedef struct {
+    const char               *path;
+    const char               *customer;
+    const char               *state;
+    const char               *secret_path;
+    bool                      spec;
+    bool                      json;
+
+    published_t               at;
+    reco_secret_t            *secret;
+    reco_snapshot_t          *snapshot;
+    const reco_model_t       *model;
+    const reco_snapshot_info_t  *info;
+} inspect_t;
+
+enum { OPT_CUSTOMER = 256, OPT_STATE, OPT_SECRET, OPT_SPEC, OPT_JSON };
+
+static const struct argp_option  options[] = {
+    { "customer", OPT_CUSTOMER, "ID", 0, "this customer's record", 0 },
+    { "state", OPT_STATE, "KEY", 0, "this state's values; KEY is the state's "
+      "fields in their order, with commas", 0 },
+    { "spec", OPT_SPEC, NULL, 0, "the resolved spec", 0 },
+    { "secret", OPT_SECRET, "FILE", 0,
+      "find customers whose ids are hashed", 0 },
+    { "json", OPT_JSON, NULL, 0, "print JSON", 0 },
+    { 0 }
+};
+
+static error_t
+on_option(int key, char *arg, struct argp_state *state)
+{
+    inspect_t  *i = state->input;
+
+    switch (key) {
+    case OPT_CUSTOMER:
+        i->customer = arg;
+        return 0;
+    case OPT_STATE:
+        i->state = arg;
+        return 0;
+    case OPT_SECRET:
+        i->secret_path = arg;
+        return 0;
+    case OPT_SPEC:
+        i->spec = true;
+        return 0;
+    case OPT_JSON:
+        i->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 0) {
+            argp_error(state, "one FILE or DIR only");
+        }
+        i->path = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (i->path == NULL) {
+            argp_error(state, "a FILE or DIR is needed");
+        }
+        if ((i->customer != NULL) + (i->state != NULL) + i->spec > 1) {
+            argp_error(state, "only one of --customer, --state and --spec");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp  argp = {
+    options, on_option, "FILE|DIR",
+    "Shows what a snapshot holds; of a folder, the current one.\v"
+    "In KEY a number is its bin, a category its code or word, a missing "
+    "feature is empty; models by slot have the slot (from 1) at the end.",
+    NULL, NULL, NULL
+};
+
+/* ---- a customer --------------------------------------------------------- */
+
+static json_t *
+string(reco_str_t s)
+{
+    return json_stringn(s.data, s.len);
+}
+
+static json_t *
+number_or_null(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+static int
+show_customer(const inspect_t *in)
+{
+    char             hashed[32];
+    json_t          *fields, *value;
+    uint32_t         i;
+    const char      *name;
+    reco_str_t       key;
+    reco_value_t     v;
+    reco_customer_t  record;
+
+    if (in->info->hash_key[0] != '\0' && in->secret == NULL) {
+        tool_error("%s: its customers' ids are hashed; --secret is needed",
+                   in->at.path);
+        return 1;
+    }
+
+    key = reco_customer_key(in->secret, tool_str(in->customer), hashed);
+    if (reco_snapshot_customer(in->snapshot, key, &record) != RECO_OK) {
+        tool_error("%s: there is no customer '%s'", in->at.path,
+                   in->customer);
+        return 1;
+    }
+
+    fields = json_object();
+    for (i = 0; i < in->info->ncustomer_fields; i++) {
+        v = reco_customer_field(&record, (int) i);
+        if (v.kind != RECO_VALUE_MISSING) {
+            json_object_setn_new(fields, in->info->customer_fields[i].data,
+                                 in->info->customer_fields[i].len,
+                                 v.kind == RECO_VALUE_NUMBER
+                                 ? json_real(v.number) : string(v.word));
+        }
+    }
+
+    if (in->json) {
+        tool_print_json(json_pack("{s:s%, s:o}", "key", key.data, key.len,
+                                  "fields", fields));
+        return 0;
+    }
+
+    json_object_foreach(fields, name, value) {
+        if (json_is_string(value)) {
+            printf("%s: %s\n", name, json_string_value(value));
+        } else {
+            printf("%s: %.15g\n", name, json_real_value(value));
+        }
+    }
+    json_decref(fields);
+
+    return 0;
+}
+
+/* ---- a state ------------------------------------------------------------ */
+
+static json_t *
+values(const inspect_t *in, const reco_row_t *row)
+{
+    json_t               *a = json_array();
+    uint32_t              i;
+    reco_entry_t          e;
+    const reco_action_t  *action;
+
+    for (i = 0; i < row->n; i++) {
+        e = reco_row_entry(row, i);
+        action = &in->model->catalogue.actions[e.action];
+        json_array_append_new(a, json_pack("{s:s%, s:o, s:I}", "action",
+            action->id.data, action->id.len, "value", number_or_null(e.value),
+            "visits", (json_int_t) e.visits));
+    }
+
+    return a;
+}
+
+static int
+show_state(const inspect_t *in)
+{
+    char        *key = tool_strdup(in->state), *p;
+    bool         found;
+    json_t      *a, *v;
+    size_t       i;
+    reco_row_t   row;
+
+    if (strchr(key, SEPARATOR) == NULL) {
+        for (p = key; (p = strchr(p, ',')) != NULL; p++) {
+            *p = SEPARATOR;
+        }
+    }
+
+    found = in->model->lookup != NULL
+            && in->model->lookup(in->model->lookup_data, tool_str(key), &row);
+    free(key);
+    if (!found) {
+        tool_error("%s: there is no state '%s'", in->at.path, in->state);
+        return 1;
+    }
+
+    a = values(in, &row);
+    if (in->json) {
+        tool_print_json(json_pack("{s:s, s:I, s:o}", "state", in->state,
+                                  "visits", (json_int_t) row.visits,
+                                  "values", a));
+        return 0;
+    }
+
+    printf("visits: %llu\n", (unsigned long long) row.visits);
+    json_array_foreach(a, i, v) {
+        printf("%s: %.15g (%lld visits)\n",
+               json_string_value(json_object_get(v, "action")),
+               json_number_value(json_object_get(v, "value")),
+               (long long) json_integer_value(json_object_get(v, "visits")));
+    }
+    json_decref(a);
+
+    return 0;
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+static json_t *
+time_or_null(uint64_t time_ms)
+{
+    char        text[32];
+    reco_buf_t  b;
+
+    if (time_ms == 0) {
+        return json_null();
+    }
+    reco_buf_init(&b, text, sizeof(text));
+    reco_buf_time(&b, time_ms);
+
+    return json_stringn(text, reco_buf_len(&b));
+}
+
+static json_t *
+features(const reco_model_t *model)
+{
+    json_t                *a = json_array(), *o, *edges;
+    uint32_t               i, j;
+    const reco_feature_t  *f;
+
+    for (i = 0; i < model->nfeatures; i++) {
+        f = &model->features[i];
+        o = json_pack("{s:s%, s:s}", "name", f->name.data, f->name.len,
+                      "type", f->type == RECO_FEATURE_NUMBER ? "number"
+                                                             : "category");
+        if (f->nedges || f->quantiles) {
+            edges = json_array();
+            for (j = 0; j < f->nedges; j++) {
+                json_array_append_new(edges, json_real(f->edges[j]));
+            }
+            json_object_set_new(o, "edges", edges);
+        }
+        json_array_append_new(a, o);
+    }
+
+    return a;
+}
+
+static json_t *
+actions(const reco_catalogue_t *c)
+{
+    json_t               *a = json_array();
+    uint32_t              i;
+    const reco_action_t  *x;
+
+    for (i = 0; i < c->n; i++) {
+        x = &c->actions[i];
+        json_array_append_new(a, json_pack("{s:s%, s:s%, s:o, s:s%, s:b}",
+            "id", x->id.data, x->id.len, "name", x->name.data, x->name.len,
+            "price", number_or_null(x->price),
+            "category", x->category.data, x->category.len,
+            "active", (int) x->active));
+    }
+
+    return a;
+}
+
+static json_t *
+strings(const reco_str_t *s, uint32_t n)
+{
+    json_t    *a = json_array();
+    uint32_t   i;
+
+    for (i = 0; i < n; i++) {
+        json_array_append_new(a, string(s[i]));
+    }
+
+    return a;
+}
+
+static json_t *
+state_fields(const reco_model_t *model)
+{
+    json_t    *a = json_array();
+    uint32_t   i;
+
+    for (i = 0; i < model->policy.nstate; i++) {
+        json_array_append_new(a,
+            string(model->features[model->policy.state[i]].name));
+    }
+    if (model->policy.per_slot) {
+        json_array_append_new(a, json_string("slot"));
+    }
+
+    return a;
+}
+
+static json_t *
+describe(const inspect_t *in)
+{
+    json_t                      *o = json_object();
+    struct stat                  st = { 0 };
+    const reco_model_t          *m = in->model;
+    const reco_snapshot_info_t  *info = in->info;
+
+    (void) stat(in->at.path, &st);
+    json_object_set_new(o, "file", json_string(in->at.path));
+    json_object_set_new(o, "size", json_integer(st.st_size));
+    json_object_set_new(o, "model", string(m->name));
+    json_object_set_new(o, "version", string(m->version));
+    json_object_set_new(o, "generation",
+                        json_integer((json_int_t) info->generation));
+    json_object_set_new(o, "parent", json_integer((json_int_t) info->parent));
+    json_object_set_new(o, "built", time_or_null(info->built_ms));
+    json_object_set_new(o, "published",
+                        time_or_null(in->at.manifest.published_ms));
+    json_object_set_new(o, "policy", json_string(reco_policy_name(&m->policy)));
+    json_object_set_new(o, "slate", json_integer(m->policy.slate));
+    json_object_set_new(o, "state", state_fields(m));
+    json_object_set_new(o, "states", json_integer((json_int_t) info->states));
+    json_object_set_new(o, "customers",
+                        json_integer((json_int_t) info->customers));
+    json_object_set_new(o, "customer_fields",
+                        strings(info->customer_fields,
+                                info->ncustomer_fields));
+    json_object_set_new(o, "hash_key", json_string(info->hash_key));
+    json_object_set_new(o, "features", features(m));
+    json_object_set_new(o, "actions", actions(&m->catalogue));
+    json_object_set_new(o, "training", json_loads(info->training, 0, NULL));
+
+    return o;
+}
+
+/* Lists of names in one line; actions are only counted. */
+static void
+print_member(const char *key, const json_t *value)
+{
+    size_t        i;
+    const json_t  *item;
+    char          *text;
+
+    printf("%-16s", key);
+    if (strcmp(key, "actions") == 0) {
+        printf(" %zu", json_array_size(value));
+    } else if (json_is_array(value)) {
+        json_array_foreach(value, i, item) {
+            printf(" %s", json_is_object(item)
+                   ? json_string_value(json_object_get(item, "name"))
+                   : json_string_value(item));
+        }
+    } else if (json_is_string(value)) {
+        printf(" %s", json_string_value(value));
+    } else if (!json_is_null(value)) {
+        text = json_dumps(value, JSON_ENCODE_ANY);
+        printf(" %s", text ? text : "");
+        free(text);
+    }
+    putchar('\n');
+}
+
+static int
+show_all(const inspect_t *in)
+{
+    json_t      *o = describe(in), *value;
+    const char  *key;
+
+    if (in->json) {
+        tool_print_json(o);
+        return 0;
+    }
+
+    json_object_foreach(o, key, value) {
+        print_member(key, value);
+    }
+    json_decref(o);
+
+    return 0;
+}
+
+static bool
+open_snapshot(inspect_t *in)
+{
+    reco_error_t  err;
+
+    if (in->secret_path != NULL
+        && reco_secret_read(in->secret_path, &in->secret, &err) != RECO_OK)
+    {
+        tool_fail(in->secret_path, &err);
+        return false;
+    }
+
+    if (!published_find(in->path, &in->at)) {
+        return false;
+    }
+    if (reco_snapshot_open(in->at.path, in->secret, &in->snapshot, &err)
+        != RECO_OK)
+    {
+        tool_fail(in->at.path, &err);
+        return false;
+    }
+    in->model = reco_snapshot_model(in->snapshot);
+    in->info = reco_snapshot_info(in->snapshot);
+
+    return true;
+}
+
+int
+cmd_inspect(int argc, char **argv)
+{
+    int        rc = 1;
+    inspect_t  in = { 0 };
+
+    tool_parse(&argp, "inspect", argc, argv, &in);
+
+    if (open_snapshot(&in)) {
+        if (in.customer != NULL) {
+            rc = show_customer(&in);
+        } else if (in.state != NULL) {
+            rc = show_state(&in);
+        } else if (in.spec) {
+            puts(in.info->spec);
+            rc = 0;
+        } else {
+            rc = show_all(&in);
+        }
+    }
+
+    reco_snapshot_close(in.snapshot);
+    reco_secret_free(in.secret);
+
+    return rc;
+}
