@@ -1,6 +1,6 @@
 /*
  * fuzz_json.c - the JSON scanner, with jansson as judge; and the same text in
- * Python's dialect, where every string that is JSON must mean the same.
+ * Python's dialect, where every text that is JSON must be read too.
  */
 
 #include "../t/unit/json_oracle.h"
@@ -32,7 +32,7 @@ scan_python(reco_str_t text, char *memory, reco_error_t *err)
     }
 
     FUZZ_ASSERT(reco_json_next(&s) == RECO_JSON_ERROR);
-    fuzz_check_error(err, text.len);
+    fuzz_check_error(err, err->status, text.len);
 
     return err->status;
 }
@@ -53,13 +53,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
 
-    /* whatever is JSON is read in Python's dialect too */
     if (scan_python(text, oracle.memory, &err) != RECO_OK) {
         FUZZ_ASSERT(oracle.status != RECO_OK);
     }
 
     free(oracle.memory);
-    free((char *) text.data);
+    fuzz_free(text);
 
     return 0;
 }
