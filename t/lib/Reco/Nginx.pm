@@ -14,6 +14,7 @@ package Reco::Nginx;
 #   )->start;
 #   my $a = $n->request('POST', '/predict', $body, { 'X-A' => 1 });
 #   is $a->{status}, 200;  $a->{headers}{'reco-generation'};  $a->{body};
+#   $n->publish(shop => 'conf/models/shop.json');     # needs build/reco
 #   $n->stop;
 #   $n->ok_log;
 #
@@ -46,7 +47,9 @@ sub nginx { $ENV{RECO_NGINX} || '/usr/sbin/nginx' }
 sub tool  { $ENV{RECO_TOOL} || "$root/build/reco" }
 
 sub module {
-    abs_path($ENV{RECO_MODULE} || "$root/build/ngx_http_reco_module.so");
+    my $file = $ENV{RECO_MODULE} || "$root/build/ngx_http_reco_module.so";
+    -e $file or croak "no module at $file: run make";
+    return abs_path($file);
 }
 
 # Folder of the data sets, or undef.
@@ -62,7 +65,7 @@ sub new {
     my $self = bless {
         workers => 1, master => 1, level => 'info', conf_main => '',
         conf_events => '', conf_http => '', conf_server => '',
-        conf_servers => '', files => {}, %o, owner => $$,
+        conf_servers => '', files => {}, %o, owner => $$, built => 0,
     }, $class;
 
     $self->{dir} = tempdir("reco-test.XXXXXX", TMPDIR => 1);
@@ -140,10 +143,10 @@ sub configure {
     my ($self, %o) = @_;
     $self->{$_} = $o{$_} for keys %o;
 
-    my $module = module() // '';
+    my $module = module();
     my $user = worker_user();
     my $conf = join "\n",
-        ($module ? "load_module $module;" : ''),
+        "load_module $module;",
         ($user ? "user $user;" : ''),
         "worker_processes $self->{workers};",
         ($self->{master} ? '' : 'master_process off;'),
@@ -171,6 +174,41 @@ sub configure {
 
     $self->write('nginx.conf', $conf);
     return $self;
+}
+
+# Builds a spec (a hash, or the path of a file) with the tool and publishes it
+# where 'reco_model NAME models/NAME' looks; more arguments go to the build.
+# Returns the generation.
+sub publish {
+    my ($self, $model, $spec, @args) = @_;
+    $spec = $self->write("$model.json", encode_json($spec)) if ref $spec;
+    my $file = $self->path("$model-$self->{built}.mdb");
+    $self->{built}++;
+    $self->tool_run('build', $spec, @args, '--out', $file);
+    my $out = $self->tool_run('publish', '--json', $file, '--to',
+        $self->path("models/$model"));
+    return decode_json($out)->{generation};
+}
+
+sub tool_run {
+    my ($self, @args) = @_;
+    open my $pipe, '-|', tool(), @args or croak tool() . ": $!";
+    local $/;
+    my $out = <$pipe>;
+    close $pipe or croak "reco @args: status $?";
+    return $out;
+}
+
+# Waits until all workers say in the error log that they serve it.
+sub wait_generation {
+    my ($self, $model, $generation) = @_;
+    return $self->wait_for(sub {
+        my %seen;
+        my $log = $self->error_log;
+        $seen{$1} = 1 while $log =~ /\ (\d+)\#\d+:\ reco:\ model\ "\Q$model\E"
+            \ serves\ generation\ $generation\b/gx;
+        return !grep { !$seen{$_} } $self->worker_pids;
+    }, 10);
 }
 
 # nginx -t: (exit status, what it said)
