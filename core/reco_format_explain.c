@@ -80,8 +80,8 @@ write_state_key(reco_buf_t *out, const reco_answer_t *a)
                              sizeof(a->scratch->key));
     }
 
-    /* an empty key is one of a single missing field, or one too long */
-    if (nfields == 0 || (len == 0 && nfields > 1)) {
+    /* no state, or one with too long a key */
+    if (len == 0) {
         reco_buf_cstr(out, "null");
         return;
     }

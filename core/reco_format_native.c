@@ -208,7 +208,7 @@ decode(args_t *a, const char *p, const char *end, reco_str_t *out)
 
             if (high < 0 || low < 0) {
                 return reco_format_fail(a->err, (size_t) (p - a->text.data),
-                                        "", RECO_FORMAT_ROOT,
+                                        "query", RECO_FORMAT_ROOT,
                                         "malformed percent-encoding");
             }
 
@@ -224,8 +224,8 @@ decode(args_t *a, const char *p, const char *end, reco_str_t *out)
     *out = (reco_str_t) { start, (size_t) (d - start) };
 
     if (!reco_utf8_is_valid(out->data, out->len)) {
-        return reco_format_fail(a->err, (size_t) (end - a->text.data), "",
-                                RECO_FORMAT_ROOT, "not UTF-8");
+        return reco_format_fail(a->err, (size_t) (end - a->text.data),
+                                "query", RECO_FORMAT_ROOT, "not UTF-8");
     }
 
     return RECO_OK;

@@ -671,6 +671,8 @@ static const struct {
     { "{\"type\":\"segment\",\"format\":1,\"node\":\"n\","
       "\"incarnation\":\"0a1b2c3\"}", "incarnation" },
     { "{\"type\":\"segment\",\"format\":1,\"node\":\"n\","
+      "\"incarnation\":\"0a1b2c3d4\"}", "incarnation" },
+    { "{\"type\":\"segment\",\"format\":1,\"node\":\"n\","
       "\"incarnation\":\"0a1b2c3d\",\"segment\":0}", "time" },
 };
 

@@ -313,12 +313,12 @@ test_args_empty(void **state)
 }
 
 static const bad_t  bad_args[] = {
-    { "customer=%4", "", 9 },
-    { "customer=a%", "", 10 },
-    { "customer=%zz", "", 9 },
-    { "cust%omer=1", "", 4 },
-    { "customer=%ff", "", 12 },
-    { "device=%C3&age=1", "", 10 },
+    { "customer=%4", "query", 9 },
+    { "customer=a%", "query", 10 },
+    { "customer=%zz", "query", 9 },
+    { "cust%omer=1", "query", 4 },
+    { "customer=%ff", "query", 12 },
+    { "device=%C3&age=1", "query", 10 },
     { "customer=%00", "customer", NOWHERE },
     { "customer=a%0Ab", "customer", NOWHERE },
     { "customer=a&customer=a", "customer", NOWHERE },
@@ -342,7 +342,7 @@ static const bad_t  bad_args[] = {
     { "explain=", "explain", NOWHERE },
     { "explain=yes", "explain", NOWHERE },
     { "actions=A&actions=B", "actions", NOWHERE },
-    { "actions=A,%f", "", 10 },
+    { "actions=A,%f", "query", 10 },
 };
 
 static void

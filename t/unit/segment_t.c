@@ -262,6 +262,12 @@ test_open_name_of_closed(void **state)
                      RECO_INVALID);
     assert_false(exists(OPEN_0));
     assert_int_equal(size_of(CLOSED_0), 4);
+
+    /* nor one that a killed writer left, which nobody holds */
+    write_file("reco-edge-1-0a1b2c3d-000001.ndjson.open", "kept", "w");
+    assert_int_equal(reco_segment_open(&s, dir, NODE, INC, 1, 1, &err),
+                     RECO_INVALID);
+    assert_int_equal(size_of("reco-edge-1-0a1b2c3d-000001.ndjson.open"), 4);
 }
 
 static void
@@ -962,6 +968,7 @@ test_read_corrupt(void **state)
     next_is_corrupt(r, CLOSED_0 ":6: seq: must be an integer");
     next_is_corrupt(r, CLOSED_0 ":7: line has no end");
     next_is(r, RECO_EVENT_HEADER, 1);
+    assert_int_equal(reco_log_line(r), 1);
     next_is_end(r);
     reco_log_close(r);
 }
