@@ -84,6 +84,7 @@ static void ngx_http_reco_snapshot_swap(ngx_http_reco_watch_t *watch,
     reco_snapshot_t *snapshot, uint32_t *labels);
 static uint32_t *ngx_http_reco_labels(ngx_http_reco_model_t *model,
     const reco_model_t *core);
+static void ngx_http_reco_error_of(const char *file, reco_error_t *error);
 static void ngx_http_reco_complain(ngx_http_reco_watch_t *watch,
     ngx_uint_t level, const char *message);
 
@@ -341,6 +342,7 @@ ngx_http_reco_manifest(ngx_http_reco_watch_t *watch, reco_error_t *error)
 
     if (status != RECO_OK) {
         watch->final = (status != RECO_IO && status != RECO_NOT_FOUND);
+        ngx_http_reco_error_of("current.json", error);
         return NGX_ERROR;
     }
 
@@ -614,6 +616,7 @@ ngx_http_reco_snapshot_open(ngx_str_t *name, reco_manifest_t *manifest,
 
     status = reco_snapshot_open_fd(fd, secret, snapshot, error);
     if (status != RECO_OK) {
+        ngx_http_reco_error_of(manifest->file, error);
         return status;
     }
 
@@ -703,6 +706,20 @@ ngx_http_reco_labels(ngx_http_reco_model_t *model, const reco_model_t *core)
     }
 
     return labels;
+}
+
+
+/* Says of which file, and where in it. */
+
+static void
+ngx_http_reco_error_of(const char *file, reco_error_t *error)
+{
+    reco_error_t  inner;
+
+    inner = *error;
+
+    reco_error_set(error, inner.status, "", "'%s': %s%s%s", file, inner.field,
+                   inner.field[0] ? ": " : "", inner.message);
 }
 
 

@@ -1,0 +1,177 @@
+package Reco::Lifecycle;
+
+# What the tests of t/lifecycle share: snapshots published into an nginx's
+# models/ folder, a client that keeps asking in a process of its own, numbers
+# from the status route.
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use File::Temp qw(tempdir);
+use JSON::PP;
+use POSIX ();
+use Time::HiRes qw(sleep time);
+
+use Reco::Nginx;
+
+our @EXPORT = qw(spec build publish status counter decide generation_soon
+    begin_load end_load slow_disk);
+
+my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my $slow = $ENV{RECO_SLOW} || 1;
+
+sub _run {
+    my (@command) = @_;
+    my $line = join ' ', map { "'" . s/'/'\\''/gr . "'" } @command;
+    my $out = qx($line 2>&1);
+    die "@command: $out" if $?;
+    return $out;
+}
+
+# The text of a spec; %o replaces members.
+sub spec {
+    my (%o) = @_;
+    return encode_json({
+        model => 'shop', version => '1.0.0',
+        actions => [ map { { id => $_ } } qw(A B C) ], %o,
+    });
+}
+
+# A snapshot from a spec's text; its path.
+my $built = 0;
+sub build {
+    my ($spec, @options) = @_;
+    my $base = "$scratch/" . ++$built;
+    open my $f, '>', "$base.json" or die "$base: $!";
+    print {$f} $spec;
+    close $f;
+    _run(Reco::Nginx::tool(), 'build', "$base.json", '--out', "$base.mdb",
+        @options);
+    return "$base.mdb";
+}
+
+# Builds and publishes; the manifest.
+sub publish {
+    my ($n, %o) = @_;
+    my $dir = $n->folder('models/' . ($o{model} // 'shop'));
+    _run(Reco::Nginx::tool(), 'publish', build(spec(%o)), '--to', $dir);
+    open my $f, '<', "$dir/current.json" or die "$dir: $!";
+    local $/;
+    return decode_json(scalar <$f>);
+}
+
+# What `reco_status json` at /status says.
+sub status {
+    my ($n) = @_;
+    return decode_json($n->request('GET', '/status')->{body});
+}
+
+sub counter {
+    my ($n, $group, $name) = @_;
+    return status($n)->{$group}{$name};
+}
+
+# The native answer of one decision, with the HTTP status as {http}.
+sub decide {
+    my ($n, $customer) = @_;
+    my $a = $n->request('GET', '/decide?customer=' . ($customer // 'c'))
+        or return { http => 0 };
+    my $answer = eval { decode_json($a->{body}) } || {};
+    return { %$answer, http => $a->{status},
+        unlogged => $a->{headers}{'reco-unlogged'} };
+}
+
+# Seconds until every one of the last 20 answers was of that generation, at
+# most 10.
+sub generation_soon {
+    my ($n, $generation) = @_;
+    my $began = time;
+    my $run = 0;
+    while ($run < 20 && time - $began < 10 * $slow) {
+        my $g = decide($n)->{generation} // -1;
+        $run = $g == $generation ? $run + 1 : 0;
+    }
+    return $run == 20 ? time - $began : 1e9;
+}
+
+# ---- load ---------------------------------------------------------------- #
+
+# A process that asks again and again, each time on a new connection (one that
+# is kept may be closed by a reload at the moment it is used).
+sub begin_load {
+    my ($n, $uri) = @_;
+    my $file = "$scratch/load." . ++$built;
+    my $pid = fork // die "fork: $!";
+    return { pid => $pid, file => $file } if $pid;
+
+    my $go = 1;
+    local $SIG{TERM} = sub { $go = 0 };
+    open my $out, '>', $file or POSIX::_exit(1);
+    $out->autoflush(1);
+    my $i = 0;
+    while ($go) {
+        my $a = eval {
+            $n->request('GET', $uri // ('/decide?customer=c' . $i++ % 100));
+        };
+        printf {$out} "%s %s %s\n", $a ? $a->{status} : 0,
+            $a ? $a->{headers}{'reco-decision-id'} // '-' : '-',
+            $a ? $a->{headers}{'reco-generation'} // '-' : '-';
+        sleep 0.001;
+    }
+    close $out;
+    POSIX::_exit(0);
+}
+
+# Ends it; a list of { status, id, generation }.
+sub end_load {
+    my ($load) = @_;
+    kill 'TERM', $load->{pid};
+    waitpid $load->{pid}, 0;
+    open my $f, '<', $load->{file} or die "$load->{file}: $!";
+    return map {
+        my ($status, $id, $generation) = split;
+        { status => $status, id => $id, generation => $generation };
+    } grep { /\n\z/ } <$f>;
+}
+
+# ---- a disk that can be made to hang -------------------------------------- #
+
+# A library for LD_PRELOAD: fdatasync() and fsync() wait as long as the file
+# exists. Its path, or undef where it cannot be made or would be in the way.
+sub slow_disk {
+    my ($file) = @_;
+    return undef if $ENV{RECO_VALGRIND} || $ENV{ASAN_OPTIONS};
+    my $base = "$scratch/slow" . ++$built;
+    open my $f, '>', "$base.c" or return undef;
+    print {$f} <<"C";
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+static void
+hang(void)
+{
+    while (access("$file", F_OK) == 0) {
+        usleep(10000);
+    }
+}
+int
+fdatasync(int fd)
+{
+    hang();
+    return ((int (*)(int)) dlsym(RTLD_NEXT, "fdatasync"))(fd);
+}
+int
+fsync(int fd)
+{
+    hang();
+    return ((int (*)(int)) dlsym(RTLD_NEXT, "fsync"))(fd);
+}
+C
+    close $f;
+    my $cc = $ENV{CC} || 'cc';
+    qx($cc -shared -fPIC -o $base.so $base.c -ldl 2>&1);
+    return $? ? undef : "$base.so";
+}
+
+1;

@@ -1,0 +1,165 @@
+# A snapshot that is not what its manifest says is refused, told of once, and
+# the last good one serves on; where there is none, the fallback does.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use File::Copy qw(copy);
+use JSON::PP;
+use Reco::Lifecycle;
+use Reco::Nginx;
+use Test::More;
+
+my $n = Reco::Nginx->new(
+    conf_http => 'reco_zone reco:2m; reco_node edge;'
+        . ' reco_model shop models/shop check=100ms;'
+        . ' reco_fallback shop X,Y;'
+        . ' reco_log log;',
+    conf_server => 'location = /decide { reco_recommend shop; }'
+        . ' location = /status { reco_status json; }');
+
+my $good = publish($n);
+my $file = "models/shop/$good->{file}";
+
+sub manifest {
+    my (%o) = @_;
+    $n->write('models/shop/next', encode_json({ %$good, %o }));
+    rename $n->path('models/shop/next'), $n->path('models/shop/current.json')
+        or die $!;
+}
+
+# Lines of level error that the change brings; also what is served then.
+sub errors_after {
+    my ($change) = @_;
+    my $before = length $n->error_log;
+    my $counted = counter($n, 'errors', 'snapshot');
+    $change->();
+    $n->wait_for(sub { counter($n, 'errors', 'snapshot') > $counted }, 5);
+    select undef, undef, undef, 0.35;       # three more looks
+    return grep { /\[error\].*reco:/ }
+        split /\n/, substr $n->error_log, $before;
+}
+
+sub one_error {
+    my ($name, $pattern, $change) = @_;
+    my @lines = errors_after($change);
+    is scalar @lines, 1, "$name: one line" or diag "@lines";
+    like $lines[0] // '', $pattern, "$name: what and why";
+    is decide($n)->{generation}, 1, "$name: generation 1 serves on";
+}
+
+$n->start;
+is decide($n)->{generation}, 1, 'a good snapshot is served';
+
+one_error('flipped bit',
+    qr/keeps generation 1: 'flipped.mdb' does not have its manifest's checksum/,
+    sub {
+    my $bytes = $n->read($file);
+    substr($bytes, 9000, 1) ^= "\x01";
+    $n->write('models/shop/flipped.mdb', $bytes);
+    manifest(file => 'flipped.mdb', generation => 2);
+});
+
+one_error('truncated',
+    qr/short.mdb' has 20000 bytes, its manifest says $good->{size}/, sub {
+    $n->write('models/shop/short.mdb', substr $n->read($file), 0, 20000);
+    manifest(file => 'short.mdb', generation => 2);
+});
+
+one_error('empty', qr/'empty.mdb': not a reco snapshot/, sub {
+    $n->write('models/shop/empty.mdb', '');
+    manifest(file => 'empty.mdb', generation => 2, size => 0,
+        checksum => 'xxh3-128:99aa06d3014798d86001c324468d497f');
+});
+
+one_error('no manifest any more', qr/current\.json': No such file/, sub {
+    unlink $n->path('models/shop/current.json');
+});
+
+one_error('no JSON', qr/'current.json': line 1, column 12: /, sub {
+    $n->write('models/shop/current.json', '{"file": "x"');
+});
+
+one_error('another model', qr/the manifest is of model 'other'/, sub {
+    manifest(model => 'other', generation => 2);
+});
+
+one_error('another generation than the manifest says',
+    qr/is generation 1, its manifest says 2/, sub {
+    manifest(generation => 2);
+});
+
+one_error('a folder', qr/is no file/, sub {
+    mkdir $n->path('models/shop/folder');
+    my $size = -s $n->path('models/shop/folder');
+    manifest(file => 'folder', generation => 2, size => $size);
+});
+
+one_error('not there yet', qr/cannot open '.*late\.mdb': No such file/, sub {
+    manifest(file => 'late.mdb', generation => 2);
+});
+
+# ---- what comes late is taken up without another manifest ----------------- #
+
+my $second = publish($n, version => '2.0.0');
+is $second->{generation}, 3, 'published above the generation that was refused';
+cmp_ok generation_soon($n, 3), '<', 5, 'and served after all that was refused';
+
+my $bytes = $n->read("models/shop/$second->{file}");
+my ($line) = errors_after(sub {
+    manifest(%$second, generation => 4, file => 'late.mdb');
+});
+like $line, qr/late.mdb': No such file/, 'a manifest before its file';
+($line) = errors_after(sub { $n->write('models/shop/late.mdb', $bytes) });
+like $line, qr/'late.mdb' is generation 3, its manifest says 4/,
+    'the file is looked at when it comes';
+
+# ---- at a reload and at a start ------------------------------------------- #
+
+manifest(file => 'flipped.mdb', generation => 5);
+ok $n->reload(1), 'reload with a bad snapshot';
+my $a = decide($n);
+is $a->{http}, 200, 'a fallback decision is an answer';
+is $a->{generation}, 0, 'of generation 0';
+is_deeply $a->{slate}, [ { action => 'X', propensity => 1 },
+    { action => 'Y', propensity => 1 } ], 'the fallback, in its order';
+is status($n)->{snapshots}[0]{generation}, 0, 'the status says so';
+ok !exists status($n)->{snapshots}[0]{age_seconds}, 'without an age';
+is counter($n, 'events', 'fallback_decisions'), 1, 'counted as fallback';
+
+ok $n->stop, 'stop';
+my ($fallback) = grep { $_->{generation} == 0 } $n->decisions;
+is_deeply $fallback->{slate}, [ 'X', 'Y' ], 'the fallback is in the log';
+ok $fallback->{fallback}, 'and marked';
+$n->start;
+is decide($n)->{generation}, 0, 'started with a bad snapshot';
+
+publish($n, version => '6.0.0');
+cmp_ok generation_soon($n, decode_json(
+    $n->read('models/shop/current.json'))->{generation}), '<', 5,
+    'a good one heals it';
+
+# ---- nginx -t looks and creates nothing ----------------------------------- #
+
+my ($status, $said) = $n->test_config;
+is $status, 0, 'nginx -t';
+unlike $said, qr/\[warn\]/, 'has nothing to say of a good snapshot';
+
+for my $case ([ 'a missing one', { file => 'gone.mdb' }, 'gone.mdb' ],
+    [ 'a truncated one', { file => 'short.mdb' }, 'has 20000 bytes' ]) {
+    my ($name, $change, $text) = @$case;
+    manifest(%$change);
+    my %before = map { $_ => 1 } glob $n->path('{.,models/shop,log}/*');
+    ($status, $said) = $n->test_config;
+    is $status, 0, "nginx -t with $name is no failure";
+    like $said, qr/\[warn\].*model "shop" has no usable snapshot: .*$text/,
+        'but a warning';
+    is_deeply { map { $_ => 1 } glob $n->path('{.,models/shop,log}/*') },
+        \%before, 'and creates nothing';
+}
+
+ok $n->stop, 'stop';
+$n->ok_log;
+
+done_testing;
