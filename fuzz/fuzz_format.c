@@ -1,0 +1,268 @@
+/*
+ * fuzz_format.c - bodies and arguments as clients send them, through every
+ * format: refused with an error that is itself a sound answer, or taken all
+ * the way to a rendered decision.
+ */
+
+#include <math.h>
+
+#include <jansson.h>
+
+#include "fuzz_model.h"
+#include "reco_format.h"
+
+static const char  spec[] =
+    "{\"model\":\"shop\",\"version\":\"1.0.0\",\"features\":["
+    "{\"name\":\"age\",\"type\":\"number\",\"from\":[\"request\"],"
+    "\"bins\":[18,65],\"default\":40},"
+    "{\"name\":\"region\",\"type\":\"category\",\"from\":[\"request\"],"
+    "\"codes\":{\"Europa\":0,\"America\":1,\"\\u00e9\":2}},"
+    "{\"name\":\"device\",\"type\":\"category\",\"from\":[\"request\"]}],"
+    "\"actions\":[{\"id\":\"OFFER_1\",\"name\":\"Savings \\\"account\\\"\"},"
+    "{\"id\":\"OFFER_2\"},{\"id\":\"OFFER_3\",\"active\":false},"
+    "{\"id\":\"OFFER_4\",\"price\":12.5}],"
+    "\"rules\":[{\"when\":{\"age\":{\">\":65}},\"deny\":[\"OFFER_1\"]},"
+    "{\"when\":{\"device\":\"phone\"},\"allow\":[\"OFFER_1\",\"OFFER_4\"]}],"
+    "\"policy\":{\"type\":\"weights\",\"slate\":3,\"weights\":[4,2,1],"
+    "\"cases\":[{\"when\":{\"region\":1},\"weights\":[1,0,5]}]}}";
+
+static reco_model_t      *model;
+static reco_json_keys_t   keys;
+static reco_request_t     request;
+static reco_features_t    features;
+static reco_mask_t        eligible;
+static reco_decision_t    decision;
+static reco_scratch_t     scratch;
+
+static reco_parse_t
+parse_begin(size_t len)
+{
+    size_t        size;
+    reco_parse_t  parse;
+
+    size = 2 * len + 1024;
+    parse.arena = (reco_arena_t) { fuzz_alloc(size), size, 0 };
+    parse.keys = &keys;
+
+    return parse;
+}
+
+/* What was rendered fits, is JSON and goes. */
+static void
+check_rendered(reco_buf_t *b)
+{
+    json_t  *tree;
+
+    FUZZ_ASSERT(!b->overflow);
+    tree = json_loadb(b->start, reco_buf_len(b),
+                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+    FUZZ_ASSERT(tree != NULL);
+    json_decref(tree);
+    free(b->start);
+}
+
+static void
+check_problem(const reco_format_t *format, const reco_error_t *err,
+    reco_status_t rc, size_t len)
+{
+    reco_buf_t       b;
+    reco_problem_t   problem;
+
+    fuzz_check_error(err, rc, len);
+    FUZZ_ASSERT(rc == RECO_INVALID || rc == RECO_LIMIT);
+
+    problem = (reco_problem_t) { 400, "invalid", err };
+    reco_buf_init(&b, fuzz_alloc(4096), 4096);
+    format->render_problem(&b, &problem);
+    check_rendered(&b);
+}
+
+static bool
+is_id_or_empty(reco_str_t s)
+{
+    return s.len == 0 || reco_id_is_valid(s);
+}
+
+static void
+check_request(void)
+{
+    uint32_t             i;
+    const reco_value_t  *v;
+
+    FUZZ_ASSERT(is_id_or_empty(request.customer));
+    FUZZ_ASSERT(is_id_or_empty(request.session));
+    FUZZ_ASSERT(request.slate <= model->policy.slate);
+
+    for (i = 0; i < model->nfeatures; i++) {
+        v = &request.given[i];
+        FUZZ_ASSERT(v->kind != RECO_VALUE_NUMBER || isfinite(v->number));
+        FUZZ_ASSERT(v->kind != RECO_VALUE_WORD || reco_id_is_valid(v->word));
+    }
+
+    for (i = model->catalogue.n; i < RECO_MAX_ACTIONS; i++) {
+        FUZZ_ASSERT(!request.has_flags || !reco_mask_get(&request.flags, i));
+    }
+}
+
+static void
+check_decision(void)
+{
+    uint32_t  i;
+
+    FUZZ_ASSERT(decision.n > 0 && decision.n <= model->policy.slate);
+    FUZZ_ASSERT(decision.n <= decision.eligible);
+
+    for (i = 0; i < decision.n; i++) {
+        FUZZ_ASSERT(reco_mask_get(&eligible, decision.action[i]));
+        FUZZ_ASSERT(decision.propensity[i] > 0);
+        FUZZ_ASSERT(decision.propensity[i] <= RECO_ONE);
+    }
+}
+
+/* From a request that was accepted to its answer. */
+static void
+decide(const reco_format_t *format, size_t len)
+{
+    size_t           bound;
+    unsigned         variant;
+    reco_buf_t       b;
+    reco_error_t     err;
+    reco_status_t    rc;
+    reco_answer_t    answer;
+
+    request.customer_key = request.customer;
+    request.time_ms = 1795313700123;
+
+    rc = reco_features_resolve(model, &request, NULL, &features, &err);
+    if (rc != RECO_OK) {
+        check_problem(format, &err, rc, len);
+        return;
+    }
+
+    (void) reco_eligible(model, &features, request.has_flags, &request.flags,
+                         &eligible);
+    rc = reco_decide(model, &features, &eligible, request.slate,
+                     RECO_STR("0193532a0c00abcd0102030400000007"),
+                     request.customer_key, &scratch, &decision);
+    if (rc == RECO_NONE_ELIGIBLE) {
+        return;
+    }
+
+    FUZZ_ASSERT(rc == RECO_OK);
+    check_decision();
+
+    answer = (reco_answer_t) {
+        .model = model, .request = &request, .features = &features,
+        .eligible = &eligible, .decision = &decision, .scratch = &scratch,
+        .generation = 3, .token = RECO_STR("0193532a0c00abcd0102030400000007"),
+    };
+
+    for (variant = 0; variant < format->variants; variant++) {
+        bound = reco_answer_bound(model, request.explain);
+        reco_buf_init(&b, fuzz_alloc(bound), bound);
+        format->render_decision(&b, &answer, variant);
+        check_rendered(&b);
+    }
+}
+
+static void
+try_decide(const reco_format_t *format, reco_str_t text, bool is_args)
+{
+    reco_str_t      none;
+    reco_error_t    err;
+    reco_parse_t    parse;
+    reco_status_t   rc;
+
+    none = RECO_STR("");
+    parse = parse_begin(text.len);
+    reco_request_reset(&request, model->nfeatures);
+    rc = format->parse_decide(is_args ? none : text, is_args ? text : none,
+                              model, &parse, &request, &err);
+
+    if (rc != RECO_OK) {
+        check_problem(format, &err, rc, text.len);
+    } else {
+        check_request();
+        decide(format, text.len);
+    }
+
+    free(parse.arena.base);
+}
+
+static void
+try_reward(const reco_format_t *format, reco_str_t text)
+{
+    uint32_t                i;
+    reco_buf_t              b;
+    reco_error_t            err;
+    reco_parse_t            parse;
+    reco_status_t           rc;
+    reco_reward_request_t   reward;
+
+    parse = parse_begin(text.len);
+    memset(&reward, 0xa5, sizeof(reward));
+    rc = format->parse_reward(text, &parse, &reward, &err);
+
+    if (rc != RECO_OK) {
+        check_problem(format, &err, rc, text.len);
+        free(parse.arena.base);
+        return;
+    }
+
+    FUZZ_ASSERT(is_id_or_empty(reward.token));
+    FUZZ_ASSERT(is_id_or_empty(reward.customer));
+    FUZZ_ASSERT(is_id_or_empty(reward.key));
+    FUZZ_ASSERT(is_id_or_empty(reward.action));
+    FUZZ_ASSERT(reward.token.len + reward.customer.len > 0);
+    FUZZ_ASSERT(reward.nfacts > 0 && reward.nfacts <= RECO_MAX_FACTS);
+
+    for (i = 0; i < reward.nfacts; i++) {
+        FUZZ_ASSERT(reco_id_is_valid(reward.facts[i].name));
+        FUZZ_ASSERT(isfinite(reward.facts[i].value));
+    }
+
+    reco_buf_init(&b, fuzz_alloc(4096), 4096);
+    format->render_reward(&b, &reward);
+    check_rendered(&b);
+    free(parse.arena.base);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    reco_str_t  text;
+
+    if (model == NULL) {
+        model = fuzz_model(spec);
+    }
+
+    if (size == 0) {
+        return 0;
+    }
+
+    text = fuzz_copy(data + 1, size - 1);
+
+    switch (data[0]) {
+    case 'n':
+        try_decide(&reco_format_native, text, false);
+        break;
+    case 'a':
+        try_decide(&reco_format_native, text, true);
+        break;
+    case 'o':
+        try_decide(&reco_format_offers, text, false);
+        break;
+    case 'r':
+        try_reward(&reco_format_native, text);
+        break;
+    case 'R':
+        try_reward(&reco_format_offers, text);
+        break;
+    default:
+        break;
+    }
+
+    fuzz_free(text);
+
+    return 0;
+}
