@@ -65,6 +65,7 @@ ngx_http_reco_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     rmcf->zone->init = ngx_http_reco_zone_init;
+    rmcf->zone->data = rmcf;
 
     return NGX_CONF_OK;
 }
