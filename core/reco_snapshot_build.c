@@ -206,8 +206,7 @@ static reco_status_t
 catalogue_take(reco_builder_t *b, const reco_action_t *actions,
     uint32_t nactions, const reco_str_t *fields, reco_error_t *err)
 {
-    reco_status_t         rc;
-    const reco_action_t  *a;
+    reco_status_t  rc;
 
     rc = reco_spec_bind(b->model, actions, nactions, fields, b->nfields, err);
     if (rc != RECO_OK) {
@@ -217,26 +216,6 @@ catalogue_take(reco_builder_t *b, const reco_action_t *actions,
     if (b->model->catalogue.n == 0) {
         return reco_error_set(err, RECO_INVALID, "$.actions",
                               "the catalogue is empty");
-    }
-
-    for (uint32_t i = 0; i < b->model->catalogue.n; i++) {
-        a = &b->model->catalogue.actions[i];
-
-        if (!reco_id_is_valid(a->id)
-            || (a->name.len > 0 && !reco_id_is_valid(a->name))
-            || (a->category.len > 0 && !reco_id_is_valid(a->category)))
-        {
-            return reco_error_set(err, RECO_INVALID, "",
-                                  "id, name or category of action %u is not "
-                                  "at most 255 bytes of UTF-8 without "
-                                  "control characters", i + 1);
-        }
-
-        if (isinf(a->price)) {
-            return reco_error_set(err, RECO_INVALID, "",
-                                  "the price of action \"%.*s\" is not "
-                                  "finite", (int) a->id.len, a->id.data);
-        }
     }
 
     return RECO_OK;
