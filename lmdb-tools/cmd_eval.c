@@ -457,10 +457,32 @@ unsupported(const eval_t *e, uint64_t n)
     return eligible > shown ? (double) (eligible - shown) / eligible : 0;
 }
 
+/* A model looks better on what it learned from than it is. */
+static void
+warn_of_training(eval_t *e)
+{
+    const reco_snapshot_info_t  *info;
+
+    if (!e->by_model || e->file.snapshot == NULL) {
+        return;
+    }
+
+    info = reco_snapshot_info(e->file.snapshot);
+
+    if (strcmp(info->training, "{}") != 0
+        && e->ledger->decisions[0]->time_ms <= info->built_ms)
+    {
+        warn(e, "the snapshot was trained on data up to the time of this log: "
+             "the estimate is too good where it is the same data");
+    }
+}
+
 static void
 warn_of_result(eval_t *e, const estimates_t *r)
 {
     double  mass = unsupported(e, r->n);
+
+    warn_of_training(e);
 
     if (r->ess < LOW_ESS * (double) r->n) {
         warn(e, "poor overlap: the effective sample size is %.0f of %llu "
