@@ -74,7 +74,7 @@ reco_event_write_header(reco_buf_t *b, const reco_segment_header_t *h)
     reco_buf_cstr(b, "\"}\n");
 }
 
-/* ---- decisions -------------------------------------------------------------- */
+/* ---- decisions ------------------------------------------------------ */
 
 static void
 write_features(reco_buf_t *b, const reco_model_t *model,
@@ -200,7 +200,7 @@ reco_event_decision_bound(const reco_model_t *model)
     return n;
 }
 
-/* ---- rewards ---------------------------------------------------------------- */
+/* ---- rewards -------------------------------------------------------- */
 
 void
 reco_event_write_reward(reco_buf_t *b, const reco_reward_event_t *e)
@@ -240,7 +240,7 @@ reco_event_reward_bound(void)
     return 512 + 4 * ID_BOUND + RECO_MAX_FACTS * (ID_BOUND + NUMBER_BOUND);
 }
 
-/* ---- masks ------------------------------------------------------------------ */
+/* ---- masks ---------------------------------------------------------- */
 
 /* Bits of the word w that belong to actions below n. */
 static uint64_t

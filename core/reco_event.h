@@ -15,9 +15,10 @@
  *  "decision":"..","customer":"c42","key":"..","action":"OFFER_2",
  *  "facts":{"conversion":1,"revenue":12.5}}
  *
- * "actions" is the catalogue's size, "eligible" the mask in hex, highest action
- * first, or "all" for every action of the catalogue; propensities are in units of 2^-32; a missing
- * customer, session, decision, key or action is left out.
+ * "actions" is the catalogue's size, "eligible" the mask in hex, highest
+ * action first, or "all" for every action of the catalogue; propensities are
+ * in units of 2^-32; a missing customer, session, decision, key or action is
+ * left out.
  */
 
 #ifndef RECO_EVENT_H
@@ -78,7 +79,7 @@ void reco_event_write_reward(reco_buf_t *b, const reco_reward_event_t *e);
 size_t reco_event_decision_bound(const reco_model_t *model);
 size_t reco_event_reward_bound(void);
 
-/* ---- reading ------------------------------------------------------------ */
+/* ---- reading -------------------------------------------------------- */
 
 typedef enum {
     RECO_EVENT_HEADER,

@@ -126,7 +126,7 @@ next(reader_t *r)
     }
 }
 
-/* ---- plain values ----------------------------------------------------------- */
+/* ---- plain values --------------------------------------------------- */
 
 static reco_status_t
 read_u64(reader_t *r, uint64_t max, uint64_t *out)
@@ -273,7 +273,7 @@ read_incarnation(reader_t *r)
     return RECO_OK;
 }
 
-/* ---- lists ------------------------------------------------------------------ */
+/* ---- lists ---------------------------------------------------------- */
 
 static reco_status_t
 read_source(reader_t *r, reco_source_t *out)
@@ -464,7 +464,7 @@ read_facts(reader_t *r)
     return (rc == RECO_NOT_FOUND) ? RECO_OK : rc;
 }
 
-/* ---- a line ----------------------------------------------------------------- */
+/* ---- a line --------------------------------------------------------- */
 
 static reco_status_t
 read_member(reader_t *r, member_t m)

@@ -1,6 +1,6 @@
 /*
- * reco_format.c - the list of formats, and what they share (reco_format_impl.h).
- * Nothing here outlives a call.
+ * reco_format.c - the list of formats, and what they share
+ * (reco_format_impl.h). Nothing here outlives a call.
  */
 
 #include "reco_format_impl.h"
@@ -26,7 +26,7 @@ reco_format_find(reco_str_t name)
     return NULL;
 }
 
-/* ---- errors --------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------- */
 
 /* Appends what fits. What a client sent may end up in a log, so that control
  * characters do not stay. */
@@ -114,7 +114,7 @@ reco_format_problem(reco_buf_t *out, const reco_problem_t *problem)
     reco_buf_cstr(out, "}}");
 }
 
-/* ---- objects -------------------------------------------------------------- */
+/* ---- objects -------------------------------------------------------- */
 
 reco_status_t
 reco_format_begin(reco_json_t *s, reco_error_t *err)
@@ -182,7 +182,7 @@ reco_format_id(reco_json_t *s, reco_json_token_t token, const char *parent,
     return RECO_OK;
 }
 
-/* ---- features and flags --------------------------------------------------- */
+/* ---- features and flags --------------------------------------------- */
 
 static reco_status_t
 feature_value(reco_json_t *s, reco_json_token_t token, const char *parent,
@@ -298,7 +298,7 @@ reco_format_flags(reco_json_t *s, const char *parent,
     return (rc == RECO_NOT_FOUND) ? RECO_OK : rc;
 }
 
-/* ---- sizes ---------------------------------------------------------------- */
+/* ---- sizes ---------------------------------------------------------- */
 
 size_t
 reco_format_string_bound(reco_str_t s)

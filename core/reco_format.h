@@ -48,7 +48,7 @@ typedef struct {
 /* What went wrong, for rendering in the format's own shape. */
 typedef struct {
     int                   http;         /* 400, 404, ... */
-    const char           *code;         /* "invalid_json", "unknown_word" ... */
+    const char           *code;         /* "invalid_json" ... */
     const reco_error_t   *error;
 } reco_problem_t;
 

@@ -6,7 +6,7 @@
 #include "reco_format_impl.h"
 #include "reco_spec.h"
 
-/* ---- POST /decide ---------------------------------------------------------- */
+/* ---- POST /decide --------------------------------------------------- */
 
 /* Slots wanted; the policy's number is the most one may get. */
 static reco_status_t
@@ -156,7 +156,7 @@ parse_decide_body(reco_str_t body, const reco_model_t *model,
     return (rc == RECO_NOT_FOUND) ? reco_format_end(&s, err) : rc;
 }
 
-/* ---- GET /decide ----------------------------------------------------------- */
+/* ---- GET /decide ---------------------------------------------------- */
 
 /* Arguments of a query string, decoded one after the other. */
 typedef struct {
@@ -508,7 +508,7 @@ render_decision(reco_buf_t *out, const reco_answer_t *a, unsigned variant)
     reco_buf_char(out, '}');
 }
 
-/* ---- rewards --------------------------------------------------------------- */
+/* ---- rewards -------------------------------------------------------- */
 
 static reco_status_t
 parse_facts(reco_json_t *s, reco_reward_request_t *reward, reco_error_t *err)
@@ -632,8 +632,9 @@ static void
 render_health(reco_buf_t *out, reco_str_t model, reco_str_t version,
     uint64_t generation)
 {
-    reco_buf_cstr(out, (version.len > 0) ? "{\"status\":\"ok\",\"model\":"
-                                    : "{\"status\":\"no snapshot\",\"model\":");
+    reco_buf_cstr(out, "{\"status\":\"");
+    reco_buf_cstr(out, (version.len > 0) ? "ok" : "no snapshot");
+    reco_buf_cstr(out, "\",\"model\":");
     reco_buf_json_string(out, model);
     reco_buf_cstr(out, ",\"version\":");
 

@@ -11,7 +11,7 @@
 
 #include "reco_format_impl.h"
 
-/* ---- dates ----------------------------------------------------------------- */
+/* ---- dates ---------------------------------------------------------- */
 
 /* Two or four digits at *p, or -1; moves on behind them. */
 static int
@@ -78,7 +78,7 @@ zone_is_valid(const char *p, const char *end)
            && p == end;
 }
 
-/* "HH:MM", "HH:MM:SS", "HH:MM:SS.fraction", and a zone; 60 is a leap second. */
+/* "HH:MM", "HH:MM:SS", "HH:MM:SS.fraction", and a zone; 60: a leap second. */
 static bool
 time_is_valid(const char *p, const char *end)
 {
@@ -157,7 +157,7 @@ parse_timestamp(reco_json_t *s, reco_json_token_t token, reco_str_t *out,
     return RECO_OK;
 }
 
-/* ---- POST /predict --------------------------------------------------------- */
+/* ---- POST /predict -------------------------------------------------- */
 
 typedef reco_status_t (*read_map_pt)(reco_json_t *s, const char *parent,
     const reco_model_t *model, reco_request_t *request, reco_error_t *err);
@@ -351,7 +351,7 @@ render_decision(reco_buf_t *out, const reco_answer_t *a, unsigned variant)
     reco_buf_cstr(out, (variant == 0) ? "]}" : "}}");
 }
 
-/* ---- PUT /rewards ---------------------------------------------------------- */
+/* ---- PUT /rewards --------------------------------------------------- */
 
 #define ACCEPTED  "accepted_one_of_the_three_offers"
 

@@ -46,7 +46,7 @@ struct reco_log_reader_s {
     reco_event_t       event;
 };
 
-/* ---- the list of segments ---------------------------------------------------- */
+/* ---- the list of segments ------------------------------------------- */
 
 /* Takes a name apart from its right end, because a node's name may have
  * hyphens. False when it is no segment's. */
@@ -256,7 +256,7 @@ list(reco_log_reader_t *r, const char *path, reco_error_t *err)
     return rc;
 }
 
-/* ---- reading ------------------------------------------------------------------ */
+/* ---- reading -------------------------------------------------------- */
 
 /* A live segment may have been closed, and so renamed, since it was listed. */
 static FILE *

@@ -61,7 +61,7 @@ reco_node_is_valid(reco_str_t node)
     return true;
 }
 
-/* ---- names and folders ------------------------------------------------------ */
+/* ---- names and folders ---------------------------------------------- */
 
 /* DIR/NAME; false when it does not fit. */
 static bool
@@ -137,7 +137,7 @@ rename_closed(const char *dir, const char *name, reco_error_t *err)
     return sync_folder(dir, err);
 }
 
-/* ---- writing ---------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------- */
 
 static void
 close_fd(int *fd)
@@ -290,7 +290,8 @@ reco_segment_append(reco_segment_t *s, const char *data, size_t len,
 
     if (st.st_nlink == 0) {
         return reco_error_set(err, RECO_IO, NULL,
-                              "segment '%s' was removed while in use", s->name);
+                              "segment '%s' was removed while in use",
+                              s->name);
     }
 
     /* a tool that copies and truncates logs has been at it */
@@ -374,7 +375,7 @@ reco_segment_finish(reco_segment_t *s, reco_error_t *err)
     return rc;
 }
 
-/* ---- recovery --------------------------------------------------------------- */
+/* ---- recovery ------------------------------------------------------- */
 
 /* Bytes up to and with the last newline, or -1 with errno. */
 static off_t

@@ -86,7 +86,7 @@ member(const json_t *v, const char *name)
     return json_string_value(json_object_get(v, name));
 }
 
-/* ---- a model ---------------------------------------------------------------- */
+/* ---- a model -------------------------------------------------------- */
 
 static reco_feature_t  model_features[3];
 static reco_action_t   model_actions[6];
@@ -157,7 +157,7 @@ sample(reco_decision_event_t *e, const reco_model_t *model)
     decision.propensity[1] = 2147483648;        /* 2^31: a half */
 }
 
-/* ---- writing ---------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------- */
 
 static void
 test_decision_line(void **state)
@@ -391,7 +391,7 @@ test_header(void **state)
     assert_int_equal(reco_buf_len(&b), 512);
 }
 
-/* ---- bounds ----------------------------------------------------------------- */
+/* ---- bounds --------------------------------------------------------- */
 
 /* The id that grows most: 255 bytes that all are escaped. */
 static reco_str_t
@@ -510,7 +510,7 @@ test_reward_bound(void **state)
     assert_in_range(reco_buf_len(&b), 1, reco_event_reward_bound());
 }
 
-/* ---- masks ------------------------------------------------------------------ */
+/* ---- masks ---------------------------------------------------------- */
 
 static void
 check_mask(const reco_mask_t *m, uint32_t n, const char *text)
@@ -588,7 +588,7 @@ test_bad_masks(void **state)
     assert_true(reco_mask_read(str("1f"), 5, &m));
 }
 
-/* ---- broken lines ----------------------------------------------------------- */
+/* ---- broken lines --------------------------------------------------- */
 
 #define HEAD  "\"type\":\"decision\",\"seq\":1,\"id\":\"" ID_TEXT "\"," \
               "\"time\":2,\"model\":\"shop\",\"generation\":3,"

@@ -11,9 +11,11 @@
     " \"features\": ["                                                        \
     "  {\"name\": \"age\", \"type\": \"number\", \"from\": [\"request\"],"    \
     "   \"bins\": [30, 60]},"                                                 \
-    "  {\"name\": \"device\", \"type\": \"category\", \"from\": [\"request\"]," \
+    "  {\"name\": \"device\", \"type\": \"category\","                            \
+    "   \"from\": [\"request\"],"                                          \
     "   \"default\": \"desktop\"},"                                           \
-    "  {\"name\": \"gender\", \"type\": \"category\", \"from\": [\"request\"]," \
+    "  {\"name\": \"gender\", \"type\": \"category\","                            \
+    "   \"from\": [\"request\"],"                                          \
     "   \"codes\": {\"M\": 0, \"F\": 1}},"                                    \
     "  {\"name\": \"country\", \"type\": \"category\","                       \
     "   \"from\": [\"geo.country\"]}],"                                       \
@@ -55,7 +57,7 @@ parse_ok(const char *body, const char *args)
     }
 }
 
-/* ---- POST /decide ---------------------------------------------------------- */
+/* ---- POST /decide --------------------------------------------------- */
 
 static void
 test_body(void **state)
@@ -88,8 +90,8 @@ test_body_optional(void **state)
 
     static const char *const  bodies[] = {
         "{}", " { } ", "",
-        "{\"customer\": null, \"session\": null, \"features\": null,"
-        " \"actions\": null, \"slate\": null, \"explain\": false}",
+        ("{\"customer\": null, \"session\": null, \"features\": null,"
+         " \"actions\": null, \"slate\": null, \"explain\": false}"),
         "{\"features\": {\"age\": null, \"device\": \"\"}}",
     };
 
@@ -236,7 +238,7 @@ test_long_field(void **state)
     assert_memory_equal(err.field + 253, "\xc3\xa9", 2);
 }
 
-/* ---- GET /decide ----------------------------------------------------------- */
+/* ---- GET /decide ---------------------------------------------------- */
 
 static void
 test_args(void **state)
@@ -379,7 +381,7 @@ test_args_room(void **state)
                                           &request, &err), RECO_LIMIT);
 }
 
-/* ---- rewards --------------------------------------------------------------- */
+/* ---- rewards -------------------------------------------------------- */
 
 static void
 test_reward(void **state)
@@ -476,7 +478,7 @@ test_facts_limit(void **state)
     assert_string_equal(err.field, "facts");
 }
 
-/* ---- answers --------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------- */
 
 static void
 test_render(void **state)
@@ -498,7 +500,8 @@ test_render(void **state)
     assert_rendered("{\"decision\":\"" ID_TEXT "\",\"model\":\"shop\","
                     "\"version\":\"1.2\",\"generation\":3,\"fallback\":false,"
                     "\"slate\":[{\"action\":\"B\",\"propensity\":0.25},"
-                    "{\"action\":\"A\",\"name\":\"First\",\"propensity\":1}]}");
+                    "{\"action\":\"A\",\"name\":\"First\","
+                    "\"propensity\":1}]}");
 
     a.fallback = true;
     a.generation = 0;

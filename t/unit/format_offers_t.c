@@ -10,8 +10,10 @@
     "{\"model\": \"offers\", \"version\": \"1.0.0\","                         \
     " \"features\": ["                                                        \
     "  {\"name\": \"age\", \"type\": \"number\", \"from\": [\"request\"]},"   \
-    "  {\"name\": \"region\", \"type\": \"category\", \"from\": [\"request\"]}," \
-    "  {\"name\": \"gender\", \"type\": \"category\", \"from\": [\"request\"]," \
+    "  {\"name\": \"region\", \"type\": \"category\","                            \
+    "   \"from\": [\"request\"]},"                                         \
+    "  {\"name\": \"gender\", \"type\": \"category\","                            \
+    "   \"from\": [\"request\"],"                                          \
     "   \"codes\": {\"M\": 0, \"F\": 1}},"                                    \
     "  {\"name\": \"vip\", \"type\": \"category\", \"from\": [\"request\"]}],"\
     " \"actions\": [{\"id\": \"OFFER_1\", \"name\": \"Savings account\"},"    \
@@ -44,7 +46,7 @@ teardown(void **state)
     return 0;
 }
 
-/* ---- POST /predict ----------------------------------------------------------- */
+/* ---- POST /predict -------------------------------------------------- */
 
 /* Each way of sending the same. */
 static void
@@ -60,7 +62,8 @@ test_three_ways(void **state)
         " \"OFFER_3\": true}}",
 
         /* strings that hold JSON */
-        "{" C T "\"states\": \"{\\\"age\\\": 25, \\\"region\\\": \\\"Europa\\\","
+        "{" C T "\"states\": \"{\\\"age\\\": 25,"
+        " \\\"region\\\": \\\"Europa\\\","
         " \\\"gender\\\": \\\"F\\\", \\\"vip\\\": true}\","
         " \"offers\": \"{\\\"OFFER_1\\\": true, \\\"OFFER_2\\\": false,"
         " \\\"OFFER_3\\\": true}\"}",
@@ -110,7 +113,8 @@ test_values(void **state)
 
     /* None, null and "" say nothing; unknown names are counted */
     assert_int_equal(parse_decide(offers, model,
-        "{" C T "\"states\": \"{'age': None, 'region': '', 'shoe': [1, {'a': 2}],"
+        "{" C T "\"states\": \"{'age': None, 'region': '',"
+        " 'shoe': [1, {'a': 2}],"
         " 'gender': 1, 'vip': False}\","
         " \"offers\": {\"OFFER_9\": true, \"OFFER_8\": false,"
         " \"OFFER_2\": true}}", NULL), RECO_OK);
@@ -207,7 +211,8 @@ static const bad_t  bad_predict[] = {
     /* within an object: position in the body */
     { "{\"states\": {\"age\": []}, " C T O "}", "states.age", 19 },
     { "{\"states\": {\"age\": {}}, " C T O "}", "states.age", 19 },
-    { "{\"states\": {\"region\": \"a\\nb\"}, " C T O "}", "states.region", 22 },
+    { "{\"states\": {\"region\": \"a\\nb\"}, " C T O "}", "states.region",
+      22 },
     { "{\"states\": {\"age\": 1, \"age\": 2}, " C T O "}", "", 22 },
     { "{\"offers\": {\"OFFER_1\": 1}, " C T S "\"x\": 1}", "offers.OFFER_1",
       23 },
@@ -282,7 +287,7 @@ test_unknown_word(void **state)
     assert_string_equal(err.field, "gender");
 }
 
-/* ---- answers ------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------- */
 
 static void
 test_render(void **state)
@@ -350,7 +355,7 @@ test_health(void **state)
     json_decref(v);
 }
 
-/* ---- PUT /rewards -------------------------------------------------------------- */
+/* ---- PUT /rewards --------------------------------------------------- */
 
 #define ACCEPTED  "\"accepted_one_of_the_three_offers\": "
 
@@ -367,7 +372,8 @@ test_reward(void **state)
         { "{" C T ACCEPTED "false}", 0 },
         { "{" C T ACCEPTED "1}", 1 },
         { "{" C T ACCEPTED "0.0}", 0 },
-        { "{\"accepted_one_of the_three_offers\": true, " T C "\"x\": {}}", 1 },
+        { "{\"accepted_one_of the_three_offers\": true, " T C "\"x\": {}}",
+          1 },
         { "{" C T ACCEPTED "false, \"accepted_offer\": null,"
           " \"decision_id\": \"\"}", 0 },
     };

@@ -177,7 +177,7 @@ is_held(const char *name)
     return WEXITSTATUS(status) == 1;
 }
 
-/* ---- nodes and creation ------------------------------------------------------ */
+/* ---- nodes and creation --------------------------------------------- */
 
 static void
 test_nodes(void **state)
@@ -305,7 +305,7 @@ test_open_large_number(void **state)
     abandon(&s);
 }
 
-/* ---- append ------------------------------------------------------------------ */
+/* ---- append --------------------------------------------------------- */
 
 static void
 test_append(void **state)
@@ -481,7 +481,7 @@ test_truncated(void **state)
     abandon(&s);
 }
 
-/* ---- finish ------------------------------------------------------------------ */
+/* ---- finish --------------------------------------------------------- */
 
 static void
 test_finish(void **state)
@@ -535,7 +535,7 @@ test_finish_name_taken(void **state)
     assert_int_equal(size_of(OPEN_0), HEADER + strlen(record(1)));
 }
 
-/* ---- recovery ---------------------------------------------------------------- */
+/* ---- recovery ------------------------------------------------------- */
 
 static reco_recovery_t
 recover(reco_status_t expected)
@@ -766,7 +766,7 @@ test_recover_leaves_others(void **state)
                      RECO_IO);
 }
 
-/* ---- reading ----------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------- */
 
 static void
 next_is(reco_log_reader_t *r, reco_event_type_t type, uint64_t seq)
