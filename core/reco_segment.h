@@ -63,7 +63,7 @@ typedef struct {
 reco_status_t reco_segment_recover(const char *dir, reco_recovery_t *out,
     reco_error_t *err);
 
-/* ---- reading a log ------------------------------------------------------ */
+/* ---- reading a log -------------------------------------------------- */
 
 typedef struct reco_log_reader_s  reco_log_reader_t;
 

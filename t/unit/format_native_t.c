@@ -11,11 +11,11 @@
     " \"features\": ["                                                        \
     "  {\"name\": \"age\", \"type\": \"number\", \"from\": [\"request\"],"    \
     "   \"bins\": [30, 60]},"                                                 \
-    "  {\"name\": \"device\", \"type\": \"category\","                            \
-    "   \"from\": [\"request\"],"                                          \
+    "  {\"name\": \"device\", \"type\": \"category\","                        \
+    "   \"from\": [\"request\"],"                                             \
     "   \"default\": \"desktop\"},"                                           \
-    "  {\"name\": \"gender\", \"type\": \"category\","                            \
-    "   \"from\": [\"request\"],"                                          \
+    "  {\"name\": \"gender\", \"type\": \"category\","                        \
+    "   \"from\": [\"request\"],"                                             \
     "   \"codes\": {\"M\": 0, \"F\": 1}},"                                    \
     "  {\"name\": \"country\", \"type\": \"category\","                       \
     "   \"from\": [\"geo.country\"]}],"                                       \

@@ -10,10 +10,10 @@
     "{\"model\": \"offers\", \"version\": \"1.0.0\","                         \
     " \"features\": ["                                                        \
     "  {\"name\": \"age\", \"type\": \"number\", \"from\": [\"request\"]},"   \
-    "  {\"name\": \"region\", \"type\": \"category\","                            \
-    "   \"from\": [\"request\"]},"                                         \
-    "  {\"name\": \"gender\", \"type\": \"category\","                            \
-    "   \"from\": [\"request\"],"                                          \
+    "  {\"name\": \"region\", \"type\": \"category\","                        \
+    "   \"from\": [\"request\"]},"                                            \
+    "  {\"name\": \"gender\", \"type\": \"category\","                        \
+    "   \"from\": [\"request\"],"                                             \
     "   \"codes\": {\"M\": 0, \"F\": 1}},"                                    \
     "  {\"name\": \"vip\", \"type\": \"category\", \"from\": [\"request\"]}],"\
     " \"actions\": [{\"id\": \"OFFER_1\", \"name\": \"Savings account\"},"    \
