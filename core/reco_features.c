@@ -42,8 +42,7 @@ number_of_text(reco_str_t text, double *number)
         return false;
     }
 
-    return reco_json_read_number(&p, end, number) == NULL && p == end
-           && isfinite(*number);
+    return reco_json_read_number(&p, end, number) == NULL && p == end;
 }
 
 

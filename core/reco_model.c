@@ -188,7 +188,8 @@ request_field(const reco_feature_t *f)
 int
 reco_model_request_feature(const reco_model_t *m, reco_str_t name)
 {
-    uint32_t  i;
+    uint32_t               i;
+    const reco_feature_t  *f;
 
     if (m->nfeature_slots == 0 || name.len == 0) {
         return -1;
@@ -198,9 +199,9 @@ reco_model_request_feature(const reco_model_t *m, reco_str_t name)
          m->feature_slots[i] != 0;
          i = (i + 1) & (m->nfeature_slots - 1))
     {
-        if (reco_str_equal(request_field(&m->features[m->feature_slots[i] - 1]),
-                           name))
-        {
+        f = &m->features[m->feature_slots[i] - 1];
+
+        if (reco_str_equal(request_field(f), name)) {
             return m->feature_slots[i] - 1;
         }
     }

@@ -171,8 +171,8 @@ power_of_two(int n)
  * x = k ln 2 + r with |r| <= ln(2) / 2, then e^x = 2^k e^r. The reduction is
  * Cody and Waite's ("Software Manual for the Elementary Functions", 1980,
  * chapter 6): ln 2 in two parts, the first with enough zeros at its end that
- * k times it is exact. e^r is its Taylor series up to r^13 / 13!, whose rest is
- * below 2^-57.
+ * k times it is exact. e^r is its Taylor series up to r^13 / 13!; the rest of
+ * it is below 2^-57.
  */
 double
 reco_exp(double x)

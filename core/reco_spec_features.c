@@ -9,19 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NUMBER    RECO_FEATURE_NUMBER
+#define CATEGORY  RECO_FEATURE_CATEGORY
+
 static const struct {
-    const char         *name;
-    reco_source_t       source;
-    int                 index;
-    reco_feature_type_t type;
+    const char           *name;
+    reco_source_t         source;
+    int                   index;
+    reco_feature_type_t   type;
 } fixed_sources[] = {
-    { "geo.country",  RECO_SOURCE_GEO,  0,                 RECO_FEATURE_CATEGORY },
-    { "time.hour",    RECO_SOURCE_TIME, RECO_TIME_HOUR,    RECO_FEATURE_NUMBER },
-    { "time.weekday", RECO_SOURCE_TIME, RECO_TIME_WEEKDAY, RECO_FEATURE_NUMBER },
-    { "time.month",   RECO_SOURCE_TIME, RECO_TIME_MONTH,   RECO_FEATURE_NUMBER },
+    { "geo.country",  RECO_SOURCE_GEO,  0,                 CATEGORY },
+    { "time.hour",    RECO_SOURCE_TIME, RECO_TIME_HOUR,    NUMBER },
+    { "time.weekday", RECO_SOURCE_TIME, RECO_TIME_WEEKDAY, NUMBER },
+    { "time.month",   RECO_SOURCE_TIME, RECO_TIME_MONTH,   NUMBER },
 };
 
-#define NFIXED  (sizeof(fixed_sources) / sizeof(fixed_sources[0]))
+#define NFIXED    (sizeof(fixed_sources) / sizeof(fixed_sources[0]))
 #define MAX_FROM  (sizeof(((reco_feature_t *) 0)->from) \
                    / sizeof(reco_feature_from_t))
 

@@ -63,7 +63,7 @@ void *reco_spec_alloc(reco_spec_t *sp, size_t n, size_t size);
 
 /* ---- typed values: each checks, converts, copies ---- */
 
-/* obj is an object, and has no member that is not in 'names' (ends in NULL). */
+/* obj is an object without a member that is not in 'names' (ends in NULL). */
 bool reco_spec_object(reco_spec_t *sp, const json_t *obj,
     const char *const *names);
 bool reco_spec_array(reco_spec_t *sp, const json_t *array, size_t min,

@@ -189,44 +189,13 @@ read_term(reco_spec_t *sp, const char *key, const json_t *value,
 }
 
 
-/* ---- the reward function ------------------------------------------------ */
-
-bool
-reco_spec_reward(reco_spec_t *sp, const json_t *obj)
+static bool
+read_terms(reco_spec_t *sp, json_t *obj)
 {
     void           *iter;
-    size_t          n, mark;
-    json_t         *members = (json_t *) obj;
+    size_t          n;
     const char     *key;
-    const json_t   *horizon;
     reco_reward_t  *reward = &sp->model->reward;
-
-    reward->horizon_ms = DEFAULT_HORIZON_MS;
-
-    if (obj == NULL) {
-        return true;
-    }
-
-    if (!json_is_object(obj)) {
-        return reco_spec_fail(sp, "must be an object");
-    }
-
-    horizon = json_object_get(obj, "horizon");
-    if (horizon != NULL) {
-        mark = reco_spec_push(sp, "horizon");
-
-        if (!reco_spec_duration(sp, horizon, &reward->horizon_ms)) {
-            return false;
-        }
-
-        reco_spec_pop(sp, mark);
-    }
-
-    if (!reco_spec_member_number(sp, obj, "default", -MAX_VALUE, MAX_VALUE,
-                                 &reward->fallback))
-    {
-        return false;
-    }
 
     n = json_object_size(obj);
     if (n > RECO_SPEC_MAX_TERMS) {
@@ -239,9 +208,9 @@ reco_spec_reward(reco_spec_t *sp, const json_t *obj)
         return false;
     }
 
-    for (iter = json_object_iter(members);
+    for (iter = json_object_iter(obj);
          iter != NULL;
-         iter = json_object_iter_next(members, iter))
+         iter = json_object_iter_next(obj, iter))
     {
         key = json_object_iter_key(iter);
 
@@ -259,4 +228,41 @@ reco_spec_reward(reco_spec_t *sp, const json_t *obj)
     }
 
     return true;
+}
+
+
+/* ---- the reward function ------------------------------------------------ */
+
+bool
+reco_spec_reward(reco_spec_t *sp, const json_t *obj)
+{
+    size_t          mark;
+    const json_t   *horizon;
+    reco_reward_t  *reward = &sp->model->reward;
+
+    reward->horizon_ms = DEFAULT_HORIZON_MS;
+
+    if (obj == NULL) {
+        return true;
+    }
+
+    if (!json_is_object(obj)) {
+        return reco_spec_fail(sp, "must be an object");
+    }
+
+    /* first: it is the terms' default window */
+    horizon = json_object_get(obj, "horizon");
+    if (horizon != NULL) {
+        mark = reco_spec_push(sp, "horizon");
+
+        if (!reco_spec_duration(sp, horizon, &reward->horizon_ms)) {
+            return false;
+        }
+
+        reco_spec_pop(sp, mark);
+    }
+
+    return reco_spec_member_number(sp, obj, "default", -MAX_VALUE, MAX_VALUE,
+                                   &reward->fallback)
+           && read_terms(sp, (json_t *) obj);
 }

@@ -219,6 +219,8 @@ request_faults(void **state)
           "must be a word or a whole number" },
         { COUNTRY, { RECO_VALUE_NUMBER, 1e300, { "", 0 } }, "country",
           "must be a word or a whole number" },
+        { COUNTRY, { RECO_VALUE_NUMBER, -9007199254740992.0, { "", 0 } },
+          "country", "must be a word or a whole number" },
         { COUNTRY, { RECO_VALUE_WORD, 0, { "a\nb", 3 } }, "country",
           "must be at most 255 bytes of UTF-8 without control characters" },
         { COUNTRY, { RECO_VALUE_WORD, 0, { "\xff", 1 } }, "country",

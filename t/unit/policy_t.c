@@ -230,7 +230,10 @@ probability_table(void **state)
     check(model, "1011", "", "ACD", P(3053294286, 1221317715, 20355295));
     assert_false(low_mass(model, "1011", ""));
 
-    /* after the first slot: 0.01 / 2 */
+    /* after the first slot too, where nothing else is masked */
+    check(model, "1111", "A", "BCD", P(2559914282, 1706609522, 28443492));
+
+    /* and with two left: 0.01 / 2 */
     check(model, "1011", "A", "CD", P(4190211996, 104755300));
     check(model, "0101", "", "BD", P(4224557996, 70409300));
 

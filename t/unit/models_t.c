@@ -1,0 +1,205 @@
+/*
+ * models_t.c - the specs in conf/models: all of them are read and bound, and
+ * those of the offers agent say what its contract says.
+ */
+
+#include <dirent.h>
+
+#include "model_fixture.h"
+
+#define N(array)  (sizeof(array) / sizeof((array)[0]))
+
+static reco_error_t  err;
+static char          text[1 << 16];
+
+
+static reco_model_t *
+shipped(const char *name)
+{
+    FILE    *f;
+    size_t   n;
+    char     path[512];
+
+    snprintf(path, sizeof(path), "conf/models/%s", name);
+    f = fopen(path, "r");
+
+    if (f == NULL) {
+        fail_msg("cannot open %s; tests run in the repository's root", path);
+    }
+
+    n = fread(text, 1, sizeof(text) - 1, f);
+    text[n] = '\0';
+    fclose(f);
+
+    return fixture_model(text, NULL);
+}
+
+
+static void
+every_shipped_spec(void **state)
+{
+    DIR            *dir;
+    int             n = 0;
+    struct dirent  *entry;
+
+    (void) state;
+
+    dir = opendir("conf/models");
+    assert_non_null(dir);
+
+    while ((entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] != '.'
+            && strstr(entry->d_name, ".json") != NULL)
+        {
+            reco_model_free(shipped(entry->d_name));
+            n++;
+        }
+    }
+
+    closedir(dir);
+    assert_true(n >= 6);
+}
+
+
+/* The agent's weights, with the case that applies last. */
+static void
+offers_weights(void **state)
+{
+    size_t                  i, j;
+    reco_mask_t             all;
+    reco_model_t           *m;
+    reco_features_t         f;
+    static reco_scratch_t   scratch;
+    uint64_t                p[6];
+
+    enum { NONE = -1 };
+
+    static const struct {
+        int     age, region, gender;
+        double  weights[6];
+    } cases[] = {
+        { NONE, NONE, NONE, { 8, 6, 10, 6, 4, 4 } },
+        { 30, NONE, NONE,   { 8, 6, 10, 6, 4, 4 } },
+        { 29, NONE, NONE,   { 10, 8, 6, 6, 6, 4 } },
+        { 29, 0, NONE,      { 10, 8, 6, 6, 10, 10 } },
+        { 50, 1, NONE,      { 4, 8, 6, 6, 10, 10 } },
+        { 29, 2, NONE,      { 4, 10, 10, 6, 4, 4 } },
+        { 29, 2, 0,         { 10, 10, 10, 6, 4, 4 } },
+        { 50, 1, 1,         { 4, 4, 6, 10, 10, 10 } },
+    };
+
+    (void) state;
+
+    m = shipped("offers.json");
+    assert_int_equal(m->policy.slate, 3);
+    assert_int_equal(m->catalogue.n, 6);
+    f.n = 3;
+
+    for (i = 0; i < N(cases); i++) {
+        f.value[0] = f.value[1] = f.value[2] = (reco_value_t) { 0 };
+
+        if (cases[i].age != NONE) {
+            f.value[0] = fixture_number(cases[i].age);
+        }
+
+        if (cases[i].region != NONE) {
+            f.value[1] = fixture_number(cases[i].region);
+        }
+
+        if (cases[i].gender != NONE) {
+            f.value[2] = fixture_number(cases[i].gender);
+        }
+
+        assert_int_equal(reco_eligible(m, &f, false, NULL, &all), 6);
+        reco_distribution(m, &f, &all, NULL, 1, &scratch, NULL, NULL);
+        reco_quantise(cases[i].weights, 6, p);
+
+        for (j = 0; j < 6; j++) {
+            assert_int_equal(scratch.p[j], p[j]);
+        }
+    }
+
+    reco_model_free(m);
+}
+
+
+static void
+offers_words(void **state)
+{
+    size_t         i;
+    reco_value_t   v;
+    reco_model_t  *m;
+
+    static const struct {
+        int          feature;
+        const char  *word;
+        double       code;
+    } words[] = {
+        { 1, "Europa", 0 }, { 1, "Europe", 0 }, { 1, "America", 1 },
+        { 1, "Am\xc3\xa9rica", 1 }, { 1, "Asia", 2 }, { 1, "asia", 2 },
+        { 2, "M", 0 }, { 2, "F", 1 }, { 2, "f", 1 },
+    };
+
+    (void) state;
+
+    m = shipped("offers.json");
+
+    for (i = 0; i < N(words); i++) {
+        v = fixture_word(words[i].word);
+        assert_int_equal(reco_feature_convert(&m->features[words[i].feature],
+                                              &v, false, &err), RECO_OK);
+        assert_true(v.number == words[i].code);
+    }
+
+    v = fixture_word("Oceania");
+    assert_int_equal(reco_feature_convert(&m->features[1], &v, false, &err),
+                     RECO_INVALID);
+    assert_string_equal(err.field, "region");
+    reco_model_free(m);
+}
+
+
+static void
+company_b_rules(void **state)
+{
+    reco_mask_t       out, expected;
+    reco_model_t     *m;
+    reco_features_t   f;
+
+    (void) state;
+
+    m = shipped("company-b.json");
+    f.n = 3;
+    f.value[0] = fixture_number(65);
+    f.value[1] = fixture_number(0);
+    f.value[2] = (reco_value_t) { 0 };
+
+    reco_eligible(m, &f, false, NULL, &out);
+    expected = fixture_mask("111000");
+    assert_memory_equal(&out, &expected, sizeof(out));
+
+    f.value[0] = fixture_number(66);
+    reco_eligible(m, &f, false, NULL, &out);
+    expected = fixture_mask("010000");
+    assert_memory_equal(&out, &expected, sizeof(out));
+
+    f.value[1] = fixture_number(1);
+    reco_eligible(m, &f, false, NULL, &out);
+    expected = fixture_mask("010011");
+    assert_memory_equal(&out, &expected, sizeof(out));
+    reco_model_free(m);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(every_shipped_spec),
+        cmocka_unit_test(offers_weights),
+        cmocka_unit_test(offers_words),
+        cmocka_unit_test(company_b_rules),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
