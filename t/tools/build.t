@@ -334,6 +334,8 @@ my @wrong_values = (
     ["$columns\n0,FR,X,1,mug,1,1\n", qr/wrong\.csv:2: column 'sex': /],
     ["$columns\n0,FR,M,3,mug,1,1\n",
      qr/wrong\.csv:2: column 'slot': is not a slot, 1 to 2/],
+    ["$columns\n0,FR,M,0,mug,1,1\n",
+     qr/wrong\.csv:2: column 'slot': is not a slot, 1 to 2/],
     ["$columns\n0,FR,M,1,cup,1,1\n",
      qr/wrong\.csv:2: column 'action': 'cup' is not in the catalogue/],
     ["$columns\n0,FR,M,1,mug,nan,1\n",

@@ -238,7 +238,10 @@ is((stat "$dir/o/a.csv")[2] & 0777, 0640, 'with the mode of the umask');
 umask 022;
 ($status) = reco('import', 'online-retail', "$dir/sales.csv", '--actions',
                  "$dir/o/a.csv", '--customers', "$dir/none/c.csv");
-is($status, 1, 'one of two outputs cannot be made');
+is($status, 1, 'the first of two outputs cannot be made');
+($status) = reco('import', 'online-retail', "$dir/sales.csv", '--customers',
+                 "$dir/o/c.csv", '--actions', "$dir/none/a.csv");
+is($status, 1, 'nor can the second');
 spew("$dir/sales.csv", "$header\nx\n");
 ($status) = reco('import', 'online-retail', "$dir/sales.csv", '--actions',
                  "$dir/o/a.csv", '--customers', "$dir/o/c.csv");

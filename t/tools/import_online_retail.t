@@ -15,8 +15,8 @@ my $dir = folder();
 my $header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,"
     . "CustomerID,Country\n";
 my $rows = <<"EOT";
-1001,10001," RED MUG ",2,2011-01-01 10:00:00,3.50,17.0,France
-1001,POST,POSTAGE,1,2011-01-01 10:00:00,15.0,17.0,France
+1001,10001," RED MUG ",2,2011-01-01 10:00:00,3.50,17.0,Italy
+1001,POST,POSTAGE,1,2011-01-01 10:00:00,15.0,17.0,Italy
 1002,10001,RED MUG,1,2011-01-03 09:00:00,4.50,17.0,Spain
 C1003,10001,RED CUP,-1,2011-01-05 12:00:00,3.50,17.0,France
 1004,20002,"LAMP, \xc2\xa35",1,2011-01-02,55.125,99.0,Norway
@@ -34,7 +34,7 @@ sub retail {
 # 7 + 15 + 4.5 - 3.5 + 55.125 + 0 - 10.005 = 68.12
 my %facts = (
     rows => 7, invoices => 6, stock_codes => 4, customers => 2,
-    countries => 3, rows_without_customer => 2, negative_quantities => 2,
+    countries => 4, rows_without_customer => 2, negative_quantities => 2,
     cancelled_rows => 1, zero_prices => 1, negative_prices => 1,
     total => '68.12', first_date => '2011-01-01', last_date => '2011-01-06',
 );

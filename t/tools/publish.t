@@ -107,6 +107,7 @@ is($status, 0, 'rollback --to');
 like($out, qr/generation 4 with the content of 2, instead of 3$/,
      'for people');
 is(current()->{version}, '2', 'its content');
+is(current()->{parent}, 2, 'its parent');
 
 for my $case ([[qw(--to 4)], qr/generation 4 is the current one/],
               [[qw(--to 9)], qr/generation 9 is not there/])
@@ -117,15 +118,21 @@ for my $case ([[qw(--to 4)], qr/generation 4 is the current one/],
 }
 is(current()->{generation}, 4, 'nothing changed');
 
+# 5 with the content of 1, then 6 with that of 5's parent, which is 1 too.
+reco_json('rollback', $pub, '--to', 1, '--json');
+$answer = reco_json('rollback', $pub, '--json');
+is($answer->{parent}, 1, 'a second rollback goes to the same generation');
+is($answer->{version}, '1', 'and content');
+
 ($status, $out, $err) = reco('rollback', $dir);
 is($status, 1, 'rollback of a folder without snapshots');
 like($err, qr/nothing is published there/, 'says so');
 
 publish($one);
-unlink grep { -f } map { "$pub/$_" } grep { /-00000004-/ } files($pub);
+unlink grep { -f } map { "$pub/$_" } grep { /-00000006-/ } files($pub);
 ($status, $out, $err) = reco('rollback', $pub);
 is($status, 1, 'rollback to a file that is gone');
-like($err, qr/generation 4 is not there/, 'says so');
+like($err, qr/generation 6 is not there/, 'says so');
 
 # ---- degenerate models --------------------------------------------------
 
@@ -156,9 +163,9 @@ refused('no active action',
             { id => 'mug', active => JSON::PP::false } ]),
         qr/none of its 1 actions is active/);
 refused('half of the states less one', snapshot('3', 4, 10),
-        qr/it has 4 states, less than half of the 10 of generation 5/);
+        qr/it has 4 states, less than half of the 10 of generation 7/);
 refused('half of the customers less one', snapshot('3', 10, 4),
-        qr/it has 4 customers, less than half of the 10 of generation 5/);
+        qr/it has 4 customers, less than half of the 10 of generation 7/);
 refused('another model',
         snapshot('3', 10, 10, model => 'other'), qr/serves model "shop"/);
 refused('a text', spew("$dir/text", "no snapshot\n" x 1000),
@@ -166,13 +173,13 @@ refused('a text', spew("$dir/text", "no snapshot\n" x 1000),
 refused('nothing', "$dir/nothing", qr/nothing: /);
 
 $answer = publish(snapshot('4', 5, 5));
-is($answer->{generation}, 6, 'just half is published');
+is($answer->{generation}, 8, 'just half is published');
 
 $answer = publish($empty, '--force');
-is($answer->{generation}, 7, '--force publishes');
+is($answer->{generation}, 9, '--force publishes');
 is(scalar @{ $answer->{reasons} }, 2, 'and repeats the reasons');
 $answer = publish($one);
-is($answer->{generation}, 8, 'growth is no collapse');
+is($answer->{generation}, 10, 'growth is no collapse');
 
 # Policies without a table need none.
 my $uniform = snapshot('1', 0, 0, policy => { type => 'uniform' });
@@ -198,6 +205,13 @@ $before = slurp("$pub/current.json");
 @names = files($pub);
 refused('a damaged file', $one, qr/$one: ./);
 
+# A customer's record: one word, whose place is moved out of the record.
+my $three = snapshot('3', 10, 10);
+damage($three, sub { $_[0] =~ s/\x01\x00\x00\x80\K\x06(?=\x00\x02FR)/\x60/ });
+($status, $out, $err) = reco('verify', $three);
+is($status, 1, 'a damaged record');
+like($err, qr/$three: ./, 'says what');
+
 damage($two, sub { substr($_[0], -4096) = '' });
 ($status, $out, $err) = reco('verify', $two, '--json');
 is($status, 1, 'a truncated file');
@@ -215,6 +229,14 @@ spew($file, $good . "\0");
 ($status, $out, $err) = reco('verify', $pub);
 is($status, 1, 'a byte too many');
 like($err, qr/has \d+ bytes, the manifest says \d+/, 'says the size');
+
+spew($file, $good);
+my $manifest = slurp("$pub/current.json");
+spew("$pub/current.json", $manifest =~ s/"generation": 10/"generation": 11/r);
+($status, $out, $err) = reco('verify', $pub);
+is($status, 1, 'another generation in the manifest');
+like($err, qr/is generation 10, the manifest says 11/, 'says both');
+spew("$pub/current.json", $manifest);
 
 unlink $file;
 ($status, $out, $err) = reco('verify', $pub);
