@@ -330,7 +330,8 @@ describe(const inspect_t *in)
     json_object_set_new(o, "built", time_or_null(info->built_ms));
     json_object_set_new(o, "published",
                         time_or_null(in->at.manifest.published_ms));
-    json_object_set_new(o, "policy", json_string(reco_policy_name(&m->policy)));
+    json_object_set_new(o, "policy",
+                        json_string(reco_policy_name(&m->policy)));
     json_object_set_new(o, "slate", json_integer(m->policy.slate));
     json_object_set_new(o, "state", state_fields(m));
     json_object_set_new(o, "states", json_integer((json_int_t) info->states));

@@ -63,7 +63,8 @@ typedef struct {
     bool         terminal;
 } tool_progress_t;
 
-void tool_progress_begin(tool_progress_t *p, const char *label, uint64_t total);
+void tool_progress_begin(tool_progress_t *p, const char *label,
+    uint64_t total);
 void tool_progress_at(tool_progress_t *p, uint64_t done);
 void tool_progress_end(tool_progress_t *p);
 

@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use Digest::SHA qw(hmac_sha256_hex);
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use JSON::PP qw(encode_json);
@@ -152,8 +153,8 @@ spew("$dir/in/sorted.csv", join('', $first, sort @rows));
 build('--customers', "$dir/in/sorted.csv");
 ok(slurp("$dir/out/s.mdb") eq $bytes, 'rows in another order, the same bytes');
 
-system('xz', '-k', "$dir/in/customers.csv") == 0 or die;
-build('--customers', "$dir/in/customers.csv.xz");
+system('gzip', '-k', "$dir/in/customers.csv") == 0 or die;
+build('--customers', "$dir/in/customers.csv.gz");
 ok(slurp("$dir/out/s.mdb") eq $bytes, 'compressed, the same bytes');
 
 {
@@ -174,12 +175,11 @@ ok(slurp("$dir/out/s.mdb") eq $bytes, 'compressed, the same bytes');
 
 # ---- hashed customers ---------------------------------------------------
 
-# The key is the first half of HMAC-SHA256(hash key, id), by openssl.
+# The key is the first half of HMAC-SHA256(hash key, id), by Digest::SHA.
 my $hash = '000102030405060708090a0b0c0d0e0f';
 spew("$dir/in/secret", "hash $hash\nsign k1 ${hash}00\n");
 build(@customers, '--secret', "$dir/in/secret");
-my $mac = `printf c8 | openssl dgst -sha256 -mac HMAC -macopt hexkey:$hash`;
-my ($key) = $mac =~ /([0-9a-f]{32})[0-9a-f]{32}\s*$/;
+my $key = substr(hmac_sha256_hex('c8', pack('H*', $hash)), 0, 32);
 $record = reco_json('inspect', "$dir/out/s.mdb", '--customer', 'c8',
                     '--secret', "$dir/in/secret", '--json');
 is($record->{key}, $key, 'ids are hashed with the secret');
