@@ -227,7 +227,6 @@ reco_status_t
 reco_builder_customer(reco_builder_t *b, reco_str_t key,
     const reco_value_t *values, reco_error_t *err)
 {
-    int            order;
     bool           exists;
     size_t         len;
     MDB_val        k, v;
@@ -245,21 +244,13 @@ reco_builder_customer(reco_builder_t *b, reco_str_t key,
         return rc;
     }
 
-    exists = false;
+    b->sorted = b->sorted && key_compare(b, key) >= 0;
 
-    if (b->sorted) {
-        order = key_compare(b, key);
-        exists = order == 0;
-        b->sorted = order >= 0;
-    }
-
-    if (!exists) {
-        k = (MDB_val) { key.len, (void *) key.data };
-        v = (MDB_val) { len, b->buffer };
-        rc = reco_store_put(&b->customers, b->customers_dbi, k, &v,
-                            b->sorted ? MDB_APPEND : MDB_NOOVERWRITE,
-                            &exists, err);
-    }
+    k = (MDB_val) { key.len, (void *) key.data };
+    v = (MDB_val) { len, b->buffer };
+    rc = reco_store_put(&b->customers, b->customers_dbi, k, &v,
+                        b->sorted ? MDB_APPEND : MDB_NOOVERWRITE, &exists,
+                        err);
 
     if (exists) {
         return reco_error_set(err, RECO_INVALID, "",

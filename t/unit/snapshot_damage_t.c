@@ -260,6 +260,26 @@ test_damaged_customers(void **state)
     }
 }
 
+/* Nothing is read past a record's end, whatever stands there. */
+static void
+test_cut_customers(void **state)
+{
+    static const char  record[] = "\2\0" ONE TWO FORTY2 "\2GB" "xxxxxxxx";
+
+    reco_customer_t  c;
+
+    (void) state;
+
+    for (size_t len = 0; len <= 21; len++) {
+        c = (reco_customer_t) { (const uint8_t *) record, len };
+
+        assert_int_equal(reco_customer_field(&c, 0).kind,
+                         len >= 18 ? RECO_VALUE_NUMBER : RECO_VALUE_MISSING);
+        assert_int_equal(reco_customer_field(&c, 2).kind,
+                         len >= 21 ? RECO_VALUE_WORD : RECO_VALUE_MISSING);
+    }
+}
+
 static void
 test_damaged_rows(void **state)
 {
@@ -321,6 +341,7 @@ main(void)
         cmocka_unit_test(test_damaged_meta),
         cmocka_unit_test(test_damaged_actions),
         cmocka_unit_test(test_damaged_customers),
+        cmocka_unit_test(test_cut_customers),
         cmocka_unit_test(test_damaged_rows),
     };
 
