@@ -1,6 +1,7 @@
 /*
- * models_t.c - the specs in conf/models: all of them are read and bound, and
- * those of the offers agent say what its contract says.
+ * models_t.c - the specs in conf/models and the examples in docs/SPEC.md: all
+ * of them are read and bound, and those of the offers agent say what its
+ * contract says.
  */
 
 #include <dirent.h>
@@ -13,14 +14,12 @@ static reco_error_t  err;
 static char          text[1 << 16];
 
 
-static reco_model_t *
-shipped(const char *name)
+static void
+read_file(const char *path)
 {
     FILE    *f;
     size_t   n;
-    char     path[512];
 
-    snprintf(path, sizeof(path), "conf/models/%s", name);
     f = fopen(path, "r");
 
     if (f == NULL) {
@@ -30,6 +29,16 @@ shipped(const char *name)
     n = fread(text, 1, sizeof(text) - 1, f);
     text[n] = '\0';
     fclose(f);
+}
+
+
+static reco_model_t *
+shipped(const char *name)
+{
+    char  path[512];
+
+    snprintf(path, sizeof(path), "conf/models/%s", name);
+    read_file(path);
 
     return fixture_model(text, NULL);
 }
@@ -58,6 +67,42 @@ every_shipped_spec(void **state)
 
     closedir(dir);
     assert_true(n >= 6);
+}
+
+
+static void
+documented_examples(void **state)
+{
+    int            n = 0;
+    char          *p, *end;
+    reco_str_t     file;
+    reco_model_t  *m;
+
+    (void) state;
+
+    read_file("docs/SPEC.md");
+
+    for (p = text; (p = strstr(p, "```json\n")) != NULL; p = end + 3) {
+        p += 8;
+        end = strstr(p, "```");
+        assert_non_null(end);
+
+        if (reco_spec_read((reco_str_t) { p, (size_t) (end - p) }, &m, &file,
+                           &err) != RECO_OK)
+        {
+            fail_msg("%.40s: %s: %s", p, err.field, err.message);
+        }
+
+        if (file.len == 0) {
+            assert_int_equal(reco_spec_bind(m, NULL, 0, NULL, 0, &err),
+                             RECO_OK);
+        }
+
+        reco_model_free(m);
+        n++;
+    }
+
+    assert_true(n >= 5);
 }
 
 
@@ -196,6 +241,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(every_shipped_spec),
+        cmocka_unit_test(documented_examples),
         cmocka_unit_test(offers_weights),
         cmocka_unit_test(offers_words),
         cmocka_unit_test(company_b_rules),
