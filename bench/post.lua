@@ -14,12 +14,12 @@ function init(args)
         local body = string.format(
             '{"customer_id": "c%07d", "timestamp": "2026-11-22", ' ..
             '"states": {"age": %d, "gender": "%s", "region": "Europa", ' ..
-            '"channel": "app", "segment": "returning", "visits": %02d}, ' ..
+            '"channel": "app", "segment": "returning", "visits": %d}, ' ..
             '"offers": {"OFFER_1": true, "OFFER_2": true, ' ..
             '"OFFER_3": true, "OFFER_4": true, "OFFER_5": true, ' ..
             '"OFFER_6": true}, "note": "a client sends more than we read"}',
             math.random(0, customers - 1), math.random(18, 80),
-            math.random(2) == 1 and "M" or "F", math.random(0, 99))
+            math.random(2) == 1 and "M" or "F", math.random(10, 99))
         requests[r] = wrk.format(nil, nil, {
             ["Content-Type"] = "application/json",
             ["X-Real-IP"] = networks[r % #networks + 1] }, body)

@@ -50,7 +50,7 @@ my $prefix = "$dest/prefix";
 mkdir $_ for $prefix, map { "$prefix/$_" } qw(modules log model tmp);
 system('cp', "$dest/usr/lib/nginx/modules/ngx_http_reco_module.so",
        "$prefix/modules/");
-$conf =~ s{/var/lib/reco/shop}{$prefix/model};
+$conf =~ s{/var/lib/reco/offers}{$prefix/model};
 $conf =~ s{/var/log/reco}{$prefix/log};
 $conf =~ s{listen 8080}{listen 127.0.0.1:18090};
 my $paths = "pid $prefix/pid; error_log $prefix/error.log;\n";
