@@ -364,8 +364,11 @@ build_add_values(const char *path, const reco_model_t *model,
     ok = v->csv != NULL && find_columns(v, path) && read_table(v);
     *states = HASH_COUNT(v->states);
 
+    for (s = v->states; ok && s != NULL; s = s->hh.next) {
+        ok = write_state(v, path, s, builder);
+    }
+
     HASH_ITER(hh, v->states, s, next) {
-        ok = ok && write_state(v, path, s, builder);
         HASH_DEL(v->states, s);
         free(s->key);
         free(s->cells);

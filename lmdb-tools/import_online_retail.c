@@ -525,12 +525,12 @@ write_customer(FILE *f, const retail_t *r, const customer_t *c)
 static bool
 write_customers(retail_t *r, tool_output_t *out)
 {
-    customer_t  *c, *next;
+    customer_t  *c;
 
     HASH_SORT(r->customers, by_id);
     fputs("customer,country,orders,spend,average_order_value,recency_days,"
           "price_band\n", out->file);
-    HASH_ITER(hh, r->customers, c, next) {
+    for (c = r->customers; c != NULL; c = c->hh.next) {
         write_customer(out->file, r, c);
     }
 
@@ -541,9 +541,9 @@ write_customers(retail_t *r, tool_output_t *out)
 static const char *
 best_name(word_t *names)
 {
-    word_t  *w, *next, *best = NULL;
+    word_t  *w, *best = NULL;
 
-    HASH_ITER(hh, names, w, next) {
+    for (w = names; w != NULL; w = w->hh.next) {
         if (best == NULL || w->count > best->count
             || (w->count == best->count && strcmp(w->text, best->text) < 0))
         {
@@ -581,11 +581,11 @@ static bool
 write_actions(retail_t *r, tool_output_t *out)
 {
     char        price[32];
-    product_t  *p, *next;
+    product_t  *p;
 
     HASH_SORT(r->products, by_code);
     fputs("id,name,price,category,active\n", out->file);
-    HASH_ITER(hh, r->products, p, next) {
+    for (p = r->products; p != NULL; p = p->hh.next) {
         price[0] = '\0';
         if (p->nprices) {
             decimal(median(p->prices, p->nprices), price, sizeof(price));
