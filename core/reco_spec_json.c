@@ -56,7 +56,7 @@ reco_spec_push(reco_spec_t *sp, const char *key)
     mark = sp->len;
     plain = is_plain(key);
 
-    for (n = 0; key[n] != '\0' && n < MAX_SHOWN; n++) {
+    for (n = 0; n < MAX_SHOWN && key[n] != '\0'; n++) {
         shown[n] = (unsigned char) key[n] < 0x20 || key[n] == 0x7f
                    ? '?' : key[n];
     }
