@@ -291,6 +291,14 @@ ngx_http_reco_label(ngx_http_reco_zone_t *zone, ngx_http_reco_label_t *labels,
         return labels;
     }
 
+    /* one series may not come twice */
+
+    if (reco_str_equal(text, RECO_STR("other"))
+        && (model.len == 0 || reco_str_equal(model, RECO_STR("other"))))
+    {
+        return labels;
+    }
+
     hash = ngx_http_reco_hash(zone, model, text);
     at = hash % (n - 1);
 
