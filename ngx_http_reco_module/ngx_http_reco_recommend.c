@@ -7,8 +7,6 @@
 
 
 static void ngx_http_reco_recommend(ngx_http_request_t *r);
-static ngx_int_t ngx_http_reco_recommend_body(ngx_http_request_t *r,
-    reco_str_t *body);
 static ngx_int_t ngx_http_reco_recommend_run(ngx_http_request_t *r,
     reco_str_t body);
 static reco_status_t ngx_http_reco_recommend_parse(ngx_http_request_t *r,
@@ -45,24 +43,32 @@ ngx_http_reco_recommend_handler(ngx_http_request_t *r)
 }
 
 
-/* The body is there. */
+/* The body is there; a GET has arguments instead. */
 
 static void
 ngx_http_reco_recommend(ngx_http_request_t *r)
 {
-    uint64_t    began;
-    ngx_int_t   rc;
-    reco_str_t  body;
+    uint64_t                   began;
+    ngx_int_t                  rc;
+    reco_str_t                 body;
+    ngx_http_reco_loc_conf_t  *rlcf;
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_reco_module);
 
     began = ngx_http_reco_monotonic_ns();
 
-    rc = ngx_http_reco_recommend_body(r, &body);
+    if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
+        body = RECO_STR("");
+        rc = NGX_OK;
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_reco_recommend_run(r, body);
+    } else {
+        rc = ngx_http_reco_body(r, rlcf->body_max, &body);
     }
 
-    if (rc == NGX_AGAIN) {
+    rc = (rc == NGX_OK) ? ngx_http_reco_recommend_run(r, body)
+                        : ngx_http_reco_body_problem(r, rc);
+
+    if (rc == NGX_DONE) {
         /* the answer waits for its record */
         ngx_http_reco_latency(ngx_http_reco_monotonic_ns() - began);
         return;
@@ -72,28 +78,7 @@ ngx_http_reco_recommend(ngx_http_request_t *r)
 }
 
 
-/* NGX_OK, or what to finalize with. */
-
-static ngx_int_t
-ngx_http_reco_recommend_body(ngx_http_request_t *r, reco_str_t *body)
-{
-    ngx_int_t                  rc;
-    ngx_http_reco_loc_conf_t  *rlcf;
-
-    if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
-        *body = RECO_STR("");
-        return NGX_OK;
-    }
-
-    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_reco_module);
-
-    rc = ngx_http_reco_body(r, rlcf->body_max, body);
-
-    return rc == NGX_OK ? NGX_OK : ngx_http_reco_body_problem(r, rc);
-}
-
-
-/* NGX_AGAIN: the answer waits. Else what to finalize with. */
+/* NGX_DONE: the answer waits. Else what to finalize with. */
 
 static ngx_int_t
 ngx_http_reco_recommend_run(ngx_http_request_t *r, reco_str_t body)
@@ -139,6 +124,12 @@ ngx_http_reco_recommend_parse(ngx_http_request_t *r, const reco_model_t *core,
     if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
         args.data = (char *) r->args.data;
         args.len = r->args.len;
+
+    } else if (body.len == 0) {
+        (void) reco_error_set(&ws->error, RECO_INVALID, "",
+                              "the body is empty");
+        ws->error.position = 0;
+        return RECO_INVALID;
     }
 
     parse.keys = &ws->keys;
@@ -186,7 +177,7 @@ ngx_http_reco_recommend_answer(ngx_http_request_t *r,
 
     ngx_http_reco_recommend_share(r, result);
 
-    return NGX_AGAIN;
+    return NGX_DONE;
 }
 
 

@@ -57,7 +57,7 @@ ngx_http_reco_reward(ngx_http_request_t *r)
     rc = (rc == NGX_OK) ? ngx_http_reco_reward_run(r, body)
                         : ngx_http_reco_body_problem(r, rc);
 
-    if (rc == NGX_AGAIN) {
+    if (rc == NGX_DONE) {
         /* the answer waits for its record */
         return;
     }
@@ -66,7 +66,7 @@ ngx_http_reco_reward(ngx_http_request_t *r)
 }
 
 
-/* NGX_AGAIN: the answer waits. Else what to finalize with. */
+/* NGX_DONE: the answer waits. Else what to finalize with. */
 
 static ngx_int_t
 ngx_http_reco_reward_run(ngx_http_request_t *r, reco_str_t body)
@@ -223,7 +223,7 @@ ngx_http_reco_reward_answer(ngx_http_request_t *r, reco_reward_event_t *event)
 
     ngx_http_reco_reward_write(event, &ctx->wait);
 
-    return NGX_AGAIN;
+    return NGX_DONE;
 }
 
 
