@@ -9,6 +9,9 @@ NGINX_SRC  ?= /usr/share/nginx/src
 NGINX      ?= /usr/sbin/nginx
 PREFIX     ?= /usr/local
 PROVE      ?= prove
+# V=1 shows the commands.
+Q          := $(if $(V),,@)
+say         = $(if $(V),,@echo '  $(1)')
 
 WARN       := -Wall -Wextra -Werror
 OPT        ?= -O2 -g
@@ -47,24 +50,29 @@ tools: $(BUILD)/reco
 
 $(BUILD)/core/%.o: core/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,cc $<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libreco.a: $(CORE_OBJS)
-	rm -f $@ && ar rcs $@ $^
+	$(call say,ar $@)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/tools/%.o: lmdb-tools/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,cc $<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tools/%.o: lmdb-tools/%.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,c++ $<)
+	$(Q)$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/reco: $(TOOL_OBJS) $(BUILD)/libreco.a
-	$(CXX) $(BASE) -o $@ $^ $(TOOL_LIBS)
+	$(call say,link $@)
+	$(Q)$(CXX) $(BASE) -o $@ $^ $(TOOL_LIBS)
 
 $(MODULE): $(MODULE_SRCS) script/build-module
-	CC="$(CC)" script/build-module "$(NGINX_SRC)" "$(BUILD)"
+	$(Q)CC="$(CC)" script/build-module "$(NGINX_SRC)" "$(BUILD)"
 
 ## test           every test (unit, tools, conf, http, lifecycle, build)
 test: all unit
@@ -76,7 +84,8 @@ unit: $(UNIT_BINS)
 
 $(BUILD)/unit/%: t/unit/%.c $(BUILD)/libreco.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -It/unit -MMD -MP -o $@ $< $(BUILD)/libreco.a \
+	$(call say,cc $<)
+	$(Q)$(CC) $(CFLAGS_ALL) -It/unit -MMD -MP -o $@ $< $(BUILD)/libreco.a \
 	    $(CORE_LIBS) -lcmocka
 
 ## lint           gcc and clang without a warning, cppcheck, shell syntax
@@ -108,7 +117,8 @@ FUZZ_FLAGS := -std=gnu11 -O1 -g -ffp-contract=off -fno-strict-aliasing \
 
 $(BUILD)/fuzz/%: fuzz/%.c $(CORE_SRCS) $(wildcard core/*.h)
 	@mkdir -p $(@D)
-	clang $(FUZZ_FLAGS) -o $@ $< $(CORE_SRCS) $(CORE_LIBS)
+	$(call say,clang $<)
+	$(Q)clang $(FUZZ_FLAGS) -o $@ $< $(CORE_SRCS) $(CORE_LIBS)
 
 ## bench          requests a second beside `return 200` and a null handler
 bench: all
