@@ -37,7 +37,7 @@ reco_id_source_init(reco_id_source_t *s, reco_str_t node,
 reco_id_t
 reco_id_next(reco_id_source_t *s, uint64_t time_ms)
 {
-    reco_id_t  id;
+    reco_id_t  id = { { 0 } };
     uint8_t   *p = id.bytes;
 
     if (time_ms > s->last_ms) {
