@@ -156,7 +156,7 @@ sub configure {
         $self->{conf_main},
         "events { worker_connections 256; $self->{conf_events} }",
         "http {",
-        "    access_log off;",
+        ($self->{conf_http} =~ /^access_log/m ? () : '    access_log off;'),
         (map { "    ${_}_temp_path $self->{dir}/tmp;" }
             qw(client_body proxy fastcgi uwsgi scgi)),
         $self->{conf_http},
@@ -549,11 +549,12 @@ sub response {
 
     if (($h{'transfer-encoding'} // '') =~ /chunked/) {
         while (1) {
-            until ($self->{in} =~ /\A([0-9a-fA-F]+)\r\n/) {
+            my $hex;
+            until (($hex) = $self->{in} =~ /\A([0-9a-fA-F]+)\r\n/) {
                 return undef unless $self->fill($end - time);
             }
-            my $n = hex $1;
-            my $start = length($1) + 2;
+            my $n = hex $hex;
+            my $start = length($hex) + 2;
             while (length $self->{in} < $start + $n + 2) {
                 return undef unless $self->fill($end - time);
             }
