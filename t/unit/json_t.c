@@ -695,8 +695,11 @@ test_suite(void **state)
 
     d = opendir(dir);
     if (d == NULL) {
-        print_message("# no JSON test suite in %s: set RECO_DATA\n", dir);
-        skip();
+        /* not by skip(): cmocka 1.1.5 prints "not ok # SKIP", which is a
+         * failure in TAP */
+        print_message("# skipped: no JSON test suite in %s; set RECO_DATA\n",
+                      dir);
+        return;
     }
 
     y = n = i = 0;
