@@ -31,7 +31,8 @@ my $n = server('');
 publish($n);
 $n->start;
 
-my ($name) = segments($n, '*');
+my $name;
+$n->wait_for(sub { ($name) = segments($n, '*') });
 like $name, qr/^reco-edge-[0-9a-f]{8}-000000\.ndjson\.open$/,
     'a segment is open from the start';
 decide($n);
@@ -94,6 +95,7 @@ $n->ok_log;
 $n = server('age=300ms');
 publish($n);
 $n->start;
+$n->wait_for(sub { segments($n, '*') });
 select undef, undef, undef, 0.7;
 is_deeply [ segments($n, '*') ], [ segments($n, '*-000000.ndjson.open') ],
     'one that is only old, but empty, stays';

@@ -137,11 +137,11 @@ sub end_load {
 
 # ---- a disk that can be made to hang -------------------------------------- #
 
-# A library for LD_PRELOAD: fdatasync() and fsync() wait as long as the file
-# exists. Its path, or undef where it cannot be made or would be in the way.
+# What LD_PRELOAD is to be so that fdatasync() and fsync() wait as long as the
+# file exists, or undef where that cannot be had.
 sub slow_disk {
     my ($file) = @_;
-    return undef if $ENV{RECO_VALGRIND} || $ENV{ASAN_OPTIONS};
+    return undef if $ENV{RECO_VALGRIND};
     my $base = "$scratch/slow" . ++$built;
     open my $f, '>', "$base.c" or return undef;
     print {$f} <<"C";
@@ -171,7 +171,12 @@ C
     close $f;
     my $cc = $ENV{CC} || 'cc';
     qx($cc -shared -fPIC -o $base.so $base.c -ldl 2>&1);
-    return $? ? undef : "$base.so";
+    return undef if $?;
+
+    # the sanitizer's own library has to come first
+    my $first = $ENV{ASAN_OPTIONS} ? qx($cc -print-file-name=libasan.so) : '';
+    chomp $first;
+    return "$first $base.so" =~ s/^ //r;
 }
 
 1;
