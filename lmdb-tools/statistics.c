@@ -3,7 +3,7 @@
  * that lives as long as its statistics_t.
  *
  * Weights are whole millionths and their sums 128-bit integers, so that no
- * order of adding or merging changes a bit: a weight is below 2^32 (the
+ * order of adding changes a bit: a weight is below 2^32 (the
  * inverse of a propensity), its square in millionths squared below 2^104,
  * which leaves room for 16 million such impressions in one cell and day.
  */
@@ -128,22 +128,6 @@ statistics_add(statistics_t *s, reco_str_t state, uint16_t slot,
     cell->weight += w;
     cell->success += success ? w : 0;
     cell->square += w * w;
-}
-
-void
-statistics_merge(statistics_t *into, const statistics_t *from)
-{
-    cell_t        *cell;
-    const cell_t  *c;
-
-    for (c = from->cells; c; c = c->hh.next) {
-        cell = find_cell(into, c->key.state->name, c->key.slot, c->key.action,
-                         c->key.day);
-        cell->shown += c->shown;
-        cell->weight += c->weight;
-        cell->success += c->success;
-        cell->square += c->square;
-    }
 }
 
 /* ---- folding ------------------------------------------------------------ */

@@ -1,7 +1,8 @@
 /*
  * statistics.h - what a trainer of independent arms needs of a log: integer
- * sums per state, slot, action and day. Sums merge in any order to the same
- * result; discounting by day comes afterwards, when they are folded.
+ * sums per state, slot, action and day. Their order does not matter, and sums
+ * of parts of a log add up to those of the whole; discounting by day comes
+ * afterwards, when they are folded.
  *
  * An impression of weight w and outcome r (0 or 1) adds w, r w and w^2. A
  * plain impression has weight 1; one that stands in for the slates not shown
@@ -30,8 +31,6 @@ void statistics_free(statistics_t *s);
 /* weight is kept in millionths. */
 void statistics_add(statistics_t *s, reco_str_t state, uint16_t slot,
     uint16_t action, uint32_t day, bool success, double weight);
-
-void statistics_merge(statistics_t *into, const statistics_t *from);
 
 /* The cells by state (bytewise) and action. Evidence loses half of its weight
  * for every half_life_days between its day and last_day; 0: none. *cells is
