@@ -329,6 +329,12 @@ ngx_http_reco_send(ngx_http_request_t *r, ngx_uint_t status, ngx_buf_t *body)
     }
 
     r->headers_out.status = status;
+
+    if (status == 422) {
+        /* the one that nginx has no words for */
+        ngx_str_set(&r->headers_out.status_line, "422 Unprocessable Content");
+    }
+
     r->headers_out.content_length_n = body->last - body->pos;
 
     ngx_str_set(&r->headers_out.content_type, "application/json");

@@ -75,6 +75,7 @@ location = /bare     { reco_decide bare; return 200 "[$reco_action]"; }
 location = /self     { reco_decide shop customer=$reco_action;
                        return 200 "[$reco_action]"; }
 location = /include  { ssi on; ssi_types *; root @DIR@/www; try_files /ssi.html =404; }
+location = /include2 { ssi on; ssi_types *; root @DIR@/www; try_files /ssi2.html =404; }
 location = /part     { return 200 "<$reco_decision_id>"; }
 location = /flip     { reco_decide shop slate=1; return 200 $reco_slate; }
 location = /off      { access_log off; return 200 $reco_action; }
@@ -91,6 +92,8 @@ E
 );
 $n->write('www/ssi.html', '<!--# echo var="reco_decision_id" -->'
     . '<!--# include virtual="/part" --><!--# include virtual="/part" -->');
+$n->write('www/ssi2.html', 'x<!--# include virtual="/decide?customer=2" -->'
+    . 'y<!--# include virtual="/decide?customer=3" -->z');
 $n->start;
 
 sub get { $n->request('GET', @_) }
@@ -168,6 +171,16 @@ is decided(), 2, '... which makes two';
 like $sub, qr/\A[0-9a-f]{32}\z/, 'auth_request to a decision';
 is $main, $sub, '... which the main request shares';
 is decided(), 1, '... once';
+
+# subrequests that wait for their records, each with a body of its own
+$a = get('/include2');
+my @part = $a->{body} =~ /\Ax(\{.*?\})y(\{.*\})z\z/;
+is scalar @part, 2, 'two decisions included in a page' or diag $a->{body};
+@ids = map { decode_json($_)->{decision} } @part;
+isnt $ids[0], $ids[1], '... two indeed';
+is_deeply [map { $_->{customer} } ($n->decisions)[-2, -1]], [2, 3],
+    '... for what each was asked';
+is decided(), 2, '... and no more';
 
 # ---- none ---- #
 
