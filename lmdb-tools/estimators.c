@@ -114,7 +114,7 @@ mean_of(const moments_t *m, size_t n)
 static estimate_t
 self_normalised(const estimator_t *e, const slot_sums_t *slots)
 {
-    double         value = 0, ratio[RECO_MAX_SLATE], z, squares = 0;
+    double         value = 0, ratio[RECO_MAX_SLATE] = { 0 }, z, squares = 0;
     size_t         i;
     uint32_t       k;
     const term_t  *t = e->terms;

@@ -141,7 +141,7 @@ json_t *ledger_json(const ledger_t *l);
 /* The same in words, to out. */
 void ledger_print(const ledger_t *l, FILE *out);
 
-/* ---- between ledger.c (what is read) and ledger_close.c (the join) -------- */
+/* ---- between ledger.c (what is read) and ledger_close.c (the join) ------ */
 
 /* Unbroken runs of a writer's sequence numbers. */
 typedef struct {

@@ -109,7 +109,7 @@ compare_runs(const void *a, const void *b)
 static bool
 choose_model(ledger_t *l, const char *wanted)
 {
-    ledger_decision_t  *d, *tmp;
+    ledger_decision_t  *d;
     reco_str_t          found = { NULL, 0 };
 
     if (wanted) {
@@ -117,7 +117,7 @@ choose_model(ledger_t *l, const char *wanted)
         return true;
     }
 
-    HASH_ITER(hh, l->private->by_id, d, tmp) {
+    for (d = l->private->by_id; d; d = d->hh.next) {
         if (found.data && found.data != d->model.data) {
             tool_error("the log holds decisions of several models, '%s' and "
                        "'%s' among them: choose one", found.data,
@@ -198,7 +198,9 @@ find_gaps(join_t *j)
     ledger_source_t  *s;
 
     for (s = j->ledger->private->sources; s; s = s->hh.next) {
-        qsort(s->runs, s->nruns, sizeof(*s->runs), compare_runs);
+        if (s->nruns > 1) {
+            qsort(s->runs, s->nruns, sizeof(*s->runs), compare_runs);
+        }
         reach = s->runs;
 
         for (i = 1; i < s->nruns; i++) {
@@ -475,8 +477,10 @@ join_rewards(join_t *j)
     ledger_t               *l = j->ledger;
     const ledger_reward_t  *r = l->private->rewards, *before = NULL;
 
-    qsort(l->private->rewards, l->private->nrewards, sizeof(*r),
-          compare_rewards);
+    if (l->private->nrewards > 1) {
+        qsort(l->private->rewards, l->private->nrewards, sizeof(*r),
+              compare_rewards);
+    }
 
     for (i = 0; i < l->private->nrewards; i++, r++) {
         if (before && compare_rewards(before, r) == 0) {

@@ -5,6 +5,8 @@
 
 #include "models.h"
 
+#include "published.h"
+
 #include <dirent.h>
 #include <string.h>
 #include <stdlib.h>
@@ -179,11 +181,21 @@ bool
 model_file_open(model_file_t *m, const char *path,
     const reco_secret_t *secret)
 {
-    bool  ok;
-    int   spec = is_spec(path);
+    int          spec;
+    bool         ok;
+    struct stat  st;
+    published_t  published;
 
     memset(m, 0, sizeof(*m));
 
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        if (!published_find(path, &published)) {
+            return false;
+        }
+        path = published.path;
+    }
+
+    spec = is_spec(path);
     if (spec < 0) {
         return false;
     }

@@ -26,8 +26,9 @@ typedef struct {
 /* The path of a secret file, or NULL for none. False after a message. */
 bool model_read_secret(const char *path, reco_secret_t **secret);
 
-/* A snapshot, or a spec bound to its catalogue. A spec that asks for quantile
- * bins is refused: only a snapshot has them. False after a message. */
+/* A snapshot (of a folder: the current one), or a spec bound to its catalogue.
+ * A spec that asks for quantile bins is refused: only a snapshot has them.
+ * False after a message. */
 bool model_file_open(model_file_t *m, const char *path,
     const reco_secret_t *secret);
 void model_file_close(model_file_t *m);

@@ -68,7 +68,7 @@ names_success(const thompson_t *t, const ledger_decision_t *d)
     return false;
 }
 
-/* By slate, when most of the rewarded slates do not say which action it was. */
+/* By slate, when most of the rewarded slates do not say whose it was. */
 static bool
 choose_credit(const thompson_t *t)
 {

@@ -70,11 +70,11 @@ my $second = write_segment($d1, 'edge-1', 2, 0, $t0,
     reward(5, $t0 + 5 * MIN, { revenue => 10 }, action => 'B', key => 'k1'),
     reward(5, $t0 + 6 * MIN, { click => 1 }, key => 'k2'),
     reward(5, $t0 + 7 * MIN, { click => 1 }, key => 'k2'),  # duplicate
-    reward(6, $t0 + 6 * SEC + 9 * MIN, { dwell => 61 }),
+    reward(6, $t0 + 6 * SEC + 10 * MIN, { dwell => 61 }),      # just in time
     reward(6, $t0 + 6 * SEC + 10 * MIN + 1, { dwell => 30 }),   # late
     reward(10, $t0 + 2 * MIN, { dwell => 60 }),             # not over 60
-    reward(undef, $t0 + 38 * SEC, { click => 1 }, customer => 'c8',
-           key => 'k3'),                                    # decision 8's
+    reward(undef, $t0 + 8 * SEC, { click => 1 }, customer => 'c8',
+           key => 'k3'),            # decision 8's, in the same millisecond
     reward(undef, $t0 + 69 * SEC, { click => 1 }, customer => 'c8',
            key => 'k3'),        # the same one again, after decision 9
     reward(undef, $t0 + 70 * SEC, { click => 1 }, customer => 'c8',
