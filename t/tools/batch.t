@@ -176,7 +176,8 @@ my $rejects = slurp("$dir/rejects.csv");
 is((split /\n/, $rejects)[0], 'line,reason,CLIENT,AGE,REGION,GENDER,NOTE',
    'rejects: columns');
 like($rejects, qr/^3,age: [^,]+,c2,forty,Asia,M,$/m, 'rejects: a number');
-like($rejects, qr/^4,region: unknown word 'Atlantis',c3,40,Atlantis,M,"a ""note"""$/m,
+like($rejects,
+     qr/^4,region: unknown word 'Atlantis',c3,40,Atlantis,M,"a ""note"""$/m,
      'rejects: a word');
 like($rejects, qr/^5,customer: [^,]+,,40,Asia,M,$/m, 'rejects: a customer');
 like($rejects, qr/^6,the row has 2 fields where the header has 5,,,,,$/m,
@@ -213,7 +214,8 @@ batch("$dir/flags.json", "$dir/flags.csv");
 is_deeply([@out[1 .. 3]], ['A B', 'B C', 'B'],
           'columns say what may be shown; B has none');
 is((slurp("$dir/out.csv") =~ tr/\n//), 4, 'three decisions');
-like(slurp("$dir/rejects.csv"), qr/^5,"A: must be true, false, 1, 0, yes or no",4,maybe,1$/m,
+like(slurp("$dir/rejects.csv"),
+     qr/^5,"A: must be true, false, 1, 0, yes or no",4,maybe,1$/m,
      'rejects: neither true nor false');
 like(slurp("$dir/rejects.csv"), qr/^6,"C: must be/m, 'rejects: empty');
 spew("$dir/none.csv", "id,may_a,C\n1,0,0\n");

@@ -62,7 +62,7 @@ near($r->{ips_95}[1], 2 / 3 + 1.959963984540054 * sqrt(8 / 27 / 4),
 # ---- the same by another reward of the same facts ----
 
 # A term that sums over slots belongs to the last of them: 2 clicks, at slot 1
-# and at slot 2, are one reward at slot 2 with weight (1/3) / (1/2) / (1/4) / 2.
+# and at slot 2, are one reward at slot 2: 1/3 / (1/2) times 1/2 / (1/4).
 write_segment("$dir/both", 'edge-1', 1, 0, $t0,
     decision(1, $t0, actions => 3, slate => ['A', 'B'], p => [1 / 2, 1 / 4]),
     reward(1, $t0, { click => 1 }, action => 'A', key => 'a'),
@@ -194,7 +194,8 @@ SKIP: {
     # numpy over the CSV: sd of w r by sqrt(n); sqrt(sum (w (r - snips))^2) by
     # sum w
     near($r->{ips_se}, 0.0007739354628865025, 'bandit: error of IPS', 1e-6);
-    near($r->{snips_se}, 0.0008278231141916943, 'bandit: error of SNIPS', 1e-6);
+    near($r->{snips_se}, 0.0008278231141916943, 'bandit: error of SNIPS',
+         1e-6);
     near($r->{mean_weight}, 0.9433136257492332, 'bandit: mean weight', 1e-6);
 
     is(scalar @{ $r->{warnings} }, 3, 'bandit: three warnings');

@@ -108,6 +108,15 @@ is($facts->{successes}, 12, 'clicks');
 is_deeply([@{ $facts->{prior} }{qw(alpha beta source)}], [1, 1, 'given'],
           'the prior that was given');
 
+# What other models decided is not this one's.
+$facts = train(log_of(
+    decision(1, $t0, actions => 3, p => [1 / 2]),
+    decision(2, $t0, actions => 3, p => [1 / 2], model => 'other'),
+    reward(2, $t0, { click => 1 }, model => 'other'),
+    decision(3, $t0 + 40 * MIN, actions => 3)),
+    '--spec', $spec, '--prior', '1,1');
+is_deeply([@{$facts}{qw(trials successes)}], [1, 0], 'one model of two');
+
 # Uniform on [0, 1] against the lesser of two such: P(x > y) = 2/3.
 $spec = spec(2, $arms);
 train(counts_log([0, 0], [1, 0]), '--spec', $spec, '--prior', '1,1');
