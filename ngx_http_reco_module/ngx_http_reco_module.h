@@ -75,6 +75,7 @@ typedef struct {
     reco_snapshot_t           *snapshot;       /* NULL: fallback */
     uint64_t                   generation;
     uint32_t                  *action_labels;  /* by action: slot in the zone */
+    uint64_t                   published_ms;   /* of the snapshot */
     uint32_t                  *fallback_labels;
     void                      *watch;          /* ngx_http_reco_model.c's */
 
