@@ -19,10 +19,21 @@
 
 #define MS_PER_DAY  86400000
 
+/* The actions that the model lets be shown in a state: active, and not denied
+ * by its rules in all of the state's decisions. The others are no arms there:
+ * never tried, they would hold most of the probability of being best. */
+typedef struct {
+    UT_hash_handle  hh;
+    reco_mask_t     mask;
+    char            state[];
+} allowed_t;
+
 typedef struct {
     train_t            *train;
     statistics_t       *statistics;
     inclusion_t        *inclusion;
+    allowed_t          *allowed;        /* by state */
+    reco_mask_t         eligible;       /* of the decision at hand */
     bool                by_slate;
     uint32_t            last_day;
     uint64_t            used;
@@ -38,7 +49,7 @@ typedef struct {
 
 /* One row at a time. */
 typedef struct {
-    uint32_t       n;                   /* active actions */
+    uint32_t       n;                   /* arms */
     uint16_t      *action;
     beta_t        *arms;
     double        *p;
@@ -96,6 +107,26 @@ choose_credit(const thompson_t *t)
 }
 
 static void
+allow(thompson_t *t, size_t len)
+{
+    size_t      i;
+    allowed_t  *a;
+
+    HASH_FIND(hh, t->allowed, t->key, len, a);
+
+    if (a == NULL) {
+        a = tool_alloc(sizeof(*a) + len);
+        memset(&a->mask, 0, sizeof(a->mask));
+        memcpy(a->state, t->key, len);
+        HASH_ADD_KEYPTR(hh, t->allowed, a->state, len, a);
+    }
+
+    for (i = 0; i < RECO_MAX_ACTIONS / 64; i++) {
+        a->mask.bits[i] |= t->eligible.bits[i];
+    }
+}
+
+static void
 add(thompson_t *t, const ledger_decision_t *d, reco_str_t action,
     uint32_t slot, bool success, double weight)
 {
@@ -115,6 +146,7 @@ add(thompson_t *t, const ledger_decision_t *d, reco_str_t action,
         return;
     }
 
+    allow(t, len);
     statistics_add(t->statistics, (reco_str_t) { t->key, len },
                    (uint16_t) slot, (uint16_t) index,
                    (uint32_t) (d->time_ms / MS_PER_DAY), success, weight);
@@ -242,6 +274,9 @@ add_decisions(thompson_t *t)
             continue;
         }
 
+        (void) reco_eligible(t->train->model, &t->features, false, NULL,
+                             &t->eligible);
+
         if (!t->by_slate) {
             add_actions(t, d);
 
@@ -322,22 +357,14 @@ choose_prior(thompson_t *t, const statistics_cell_t *cells, size_t n)
 /* ---- rows --------------------------------------------------------------- */
 
 static void
-row_init(row_t *row, const reco_model_t *m)
+row_init(row_t *row, uint32_t n)
 {
-    uint32_t  i;
-
     row->n = 0;
-    row->action = tool_alloc(m->catalogue.n * sizeof(*row->action));
-    row->arms = tool_alloc(m->catalogue.n * sizeof(*row->arms));
-    row->p = tool_alloc(m->catalogue.n * sizeof(*row->p));
-    row->visits = tool_alloc(m->catalogue.n * sizeof(*row->visits));
-    row->entries = tool_alloc(m->catalogue.n * sizeof(*row->entries));
-
-    for (i = 0; i < m->catalogue.n; i++) {
-        if (reco_mask_get(&m->active, i)) {
-            row->action[row->n++] = (uint16_t) i;
-        }
-    }
+    row->action = tool_alloc(n * sizeof(*row->action));
+    row->arms = tool_alloc(n * sizeof(*row->arms));
+    row->p = tool_alloc(n * sizeof(*row->p));
+    row->visits = tool_alloc(n * sizeof(*row->visits));
+    row->entries = tool_alloc(n * sizeof(*row->entries));
 }
 
 static void
@@ -350,40 +377,37 @@ row_free(row_t *row)
     free(row->entries);
 }
 
-/* Cells from 'c' on, as long as they are of its state; returns how many. An
- * action without a cell is the prior alone. */
-static size_t
-row_fill(row_t *row, const beta_t *prior, const statistics_cell_t *c,
-    size_t n)
+/* The arms of a state, from its n cells. One without a cell is the prior
+ * alone. */
+static void
+row_fill(row_t *row, const reco_mask_t *allowed, uint32_t actions,
+    const beta_t *prior, const statistics_cell_t *c, size_t n)
 {
-    size_t    used = 0;
-    uint32_t  i;
+    uint32_t  i, arm;
 
-    for (i = 0; i < row->n; i++) {
-        row->arms[i] = *prior;
-        row->visits[i] = 0;
+    row->n = 0;
 
-        while (used < n && c[used].state.data == c->state.data
-               && c[used].action < row->action[i])
-        {
-            used++;             /* no longer active */
+    for (i = 0; i < actions; i++) {
+        while (n > 0 && c->action < i) {
+            c++;
+            n--;
         }
 
-        if (used < n && c[used].state.data == c->state.data
-            && c[used].action == row->action[i])
-        {
-            row->arms[i].a += c[used].successes;
-            row->arms[i].b += fmax(0, c[used].trials - c[used].successes);
-            row->visits[i] = (uint64_t) llround(c[used].trials);
-            used++;
+        if (!reco_mask_get(allowed, i)) {
+            continue;
+        }
+
+        arm = row->n++;
+        row->action[arm] = (uint16_t) i;
+        row->arms[arm] = *prior;
+        row->visits[arm] = 0;
+
+        if (n > 0 && c->action == i) {
+            row->arms[arm].a += c->successes;
+            row->arms[arm].b += fmax(0, c->trials - c->successes);
+            row->visits[arm] = (uint64_t) llround(c->trials);
         }
     }
-
-    while (used < n && c[used].state.data == c->state.data) {
-        used++;
-    }
-
-    return used;
 }
 
 static bool
@@ -418,27 +442,40 @@ row_write(thompson_t *t, row_t *row, reco_str_t state)
     return true;
 }
 
+static size_t
+cells_of_state(const statistics_cell_t *c, size_t n)
+{
+    size_t  i;
+
+    for (i = 1; i < n && c[i].state.data == c[0].state.data; i++) {
+        /* void */
+    }
+
+    return i;
+}
+
 static bool
 write_rows(thompson_t *t, const statistics_cell_t *cells, size_t n)
 {
     bool             ok = true;
     row_t            row;
-    size_t           i;
-    reco_str_t       state;
+    size_t           i, k;
+    uint32_t         actions = t->train->model->catalogue.n;
+    allowed_t       *a;
     tool_progress_t  progress;
 
-    row_init(&row, t->train->model);
+    row_init(&row, actions);
     tool_progress_begin(&progress, "P(best)", n);
 
-    if (row.n == 0) {
-        tool_error("no action of the catalogue is active");
-        ok = false;
-    }
+    for (i = 0; ok && i < n; i += k) {
+        k = cells_of_state(cells + i, n - i);
+        HASH_FIND(hh, t->allowed, cells[i].state.data, cells[i].state.len, a);
+        row_fill(&row, &a->mask, actions, &t->train->prior, cells + i, k);
 
-    for (i = 0; ok && i < n; ) {
-        state = cells[i].state;
-        i += row_fill(&row, &t->train->prior, cells + i, n - i);
-        ok = row_write(t, &row, state);
+        if (row.n > 0) {
+            ok = row_write(t, &row, cells[i].state);
+        }
+
         tool_progress_at(&progress, i);
     }
 
@@ -519,6 +556,12 @@ learn(thompson_t *t)
 
     source = choose_prior(t, cells, n);
     ok = write_rows(t, cells, n);
+
+    if (ok && t->train->states == 0) {
+        tool_error("the model lets no action be shown");
+        ok = false;
+    }
+
     if (ok) {
         note(t, cells, n, source);
     }
@@ -532,6 +575,7 @@ bool
 train_thompson(train_t *train)
 {
     bool         ok;
+    allowed_t   *a, *next;
     thompson_t  *t = tool_alloc(sizeof(*t));
 
     memset(t, 0, sizeof(*t));
@@ -541,6 +585,11 @@ train_thompson(train_t *train)
     t->last_day = (uint32_t) (train->ledger->as_of_ms / MS_PER_DAY);
 
     ok = learn(t);
+
+    HASH_ITER(hh, t->allowed, a, next) {
+        HASH_DEL(t->allowed, a);
+        free(a);
+    }
 
     statistics_free(t->statistics);
     inclusion_free(t->inclusion);

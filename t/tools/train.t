@@ -311,6 +311,26 @@ for my $shown ([0, 1, 2], [3, 0, 1], [2, 3, 1]) {
     @catalogue = @few;
 }
 
+# ---- rules ----
+
+# A and B as above (Beta(1,1), Beta(1,2)); in state "no" C may not be shown,
+# in the other it may, and is the prior alone.
+$spec = spec(3, '{"type": "p_table", "slate": 1, "state": ["x"]}',
+             '"rules": [{"when": {"x": "no"}, "deny": ["C"]}]');
+train(log_of(
+    map({ decision($_, $t0, actions => 3, slate => ['B'], p => [1 / 2],
+                   features => { x => [$_ == 1 ? 'no' : 'yes', 'request'] })
+        } 1, 2),
+    decision(3, $t0 + 40 * MIN, actions => 3)), '--spec', $spec, '--prior',
+    '1,1');
+$r = reco_json('inspect', "$dir/out.mdb", '--json', '--state', 'no');
+is_deeply([map { $_->{action} } @{ $r->{values} }], ['A', 'B'],
+          'what rules always deny is no arm');
+near($r->{values}[0]{value}, 2 / 3, '... and takes no probability');
+is(scalar(() = row('yes')), 3, 'elsewhere it is one');
+# P(B) = int 2 (1 - x) x^2 = 1/6; A and C share the rest
+near((row('yes'))[1], 1 / 6, '... that takes its part');
+
 # ---- time ----
 
 # Four trials a day before the end, two on its day, a half-life of a day.
