@@ -48,7 +48,6 @@ is counter($n, 'events', 'log_segments_closed'), 1, 'one closed is counted';
 
 $n->signal('USR1');
 ok $n->wait_for(sub { closed($n) == 2 }), 'USR1 again';
-$n->signal('USR1');
 decide($n);
 ok $n->stop, 'the end';
 is_deeply [ segments($n, '*') ],

@@ -143,6 +143,7 @@ is $n->request('GET', '/alive')->{body}, '{"status": "I\'m alive and running",'
 publish($n, actions => [ map { { id => sprintf 'a%04d', $_ } } 1 .. 600 ]);
 cmp_ok generation_soon($n, 2), '<', 10, 'a catalogue of 600';
 decide($n, "c$_") for 1 .. 300;
+$n->json('POST', '/reward', { decision => $ids[3], facts => { other => 1 } });
 $n->json('POST', '/reward', { decision => $ids[2],
     facts => { map { ("kind$_" => 1) } 32 * $_ .. 32 * $_ + 31 } }) for 0 .. 2;
 
@@ -156,11 +157,7 @@ is $sum, $s->{events}{decisions_made}, 'nothing is counted twice or not at all';
 
 my ($rest) = grep { $_->{kind} eq 'other' } @{ $s->{rewards} };
 is scalar @{ $s->{rewards} }, 64, 'kinds are bounded by 63 and "other"';
-is $rest->{count}, 96 - 61, 'which has the rest';
-
-$n->json('POST', '/reward', { decision => $ids[3], facts => { other => 1 } });
-is scalar(grep { $_->{kind} eq 'other' } @{ status($n)->{rewards} }), 1,
-    'a fact that is called "other" makes no second line of that name';
+is $rest->{count}, 96 - 61 + 1, 'which has the rest, and the fact "other"';
 
 ok $n->stop, 'stop';
 $n->ok_log;
