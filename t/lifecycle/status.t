@@ -158,6 +158,8 @@ is $sum, $s->{events}{decisions_made}, 'nothing is counted twice or not at all';
 my ($rest) = grep { $_->{kind} eq 'other' } @{ $s->{rewards} };
 is scalar @{ $s->{rewards} }, 64, 'kinds are bounded by 63 and "other"';
 is $rest->{count}, 96 - 61 + 1, 'which has the rest, and the fact "other"';
+is scalar(grep { $_->{kind} eq 'other' } @{ $s->{rewards} }), 1,
+    'in one line';
 
 ok $n->stop, 'stop';
 $n->ok_log;
