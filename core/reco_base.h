@@ -73,6 +73,16 @@ reco_status_t reco_error_set(reco_error_t *err, reco_status_t status,
     const char *field, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* No error; for the path of every request, where formatting would show. */
+static inline void
+reco_error_clear(reco_error_t *err)
+{
+    err->status = RECO_OK;
+    err->position = RECO_NO_POSITION;
+    err->field[0] = '\0';
+    err->message[0] = '\0';
+}
+
 /* 8-byte aligned; NULL when the arena is full. */
 void *reco_arena_alloc(reco_arena_t *arena, size_t size);
 

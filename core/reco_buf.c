@@ -45,53 +45,6 @@ reco_buf_len(const reco_buf_t *b)
     return (size_t) (b->pos - b->start);
 }
 
-/* Room for len bytes, or NULL and overflow. */
-static inline char *
-reserve(reco_buf_t *b, size_t len)
-{
-    char  *p;
-
-    if ((size_t) (b->end - b->pos) < len) {
-        b->overflow = true;
-        return NULL;
-    }
-
-    p = b->pos;
-    b->pos += len;
-
-    return p;
-}
-
-void
-reco_buf_raw(reco_buf_t *b, const char *data, size_t len)
-{
-    char  *p;
-
-    p = reserve(b, len);
-
-    if (p != NULL && len != 0) {
-        memcpy(p, data, len);
-    }
-}
-
-void
-reco_buf_cstr(reco_buf_t *b, const char *s)
-{
-    reco_buf_raw(b, s, strlen(s));
-}
-
-void
-reco_buf_char(reco_buf_t *b, char c)
-{
-    char  *p;
-
-    p = reserve(b, 1);
-
-    if (p != NULL) {
-        *p = c;
-    }
-}
-
 /* Writes the digits of v so that the last is at end[-1]; returns how many. */
 static size_t
 decimal(char *end, uint64_t v)
@@ -140,7 +93,7 @@ reco_buf_hex(reco_buf_t *b, const uint8_t *bytes, size_t n)
     char    *p;
     size_t   i;
 
-    p = reserve(b, 2 * n);
+    p = reco_buf_reserve(b, 2 * n);
     if (p == NULL) {
         return;
     }

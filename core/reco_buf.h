@@ -9,6 +9,8 @@
 #ifndef RECO_BUF_H
 #define RECO_BUF_H
 
+#include <string.h>
+
 #include "reco_base.h"
 
 typedef struct {
@@ -21,9 +23,55 @@ typedef struct {
 void reco_buf_init(reco_buf_t *b, char *mem, size_t size);
 size_t reco_buf_len(const reco_buf_t *b);
 
-void reco_buf_raw(reco_buf_t *b, const char *data, size_t len);
-void reco_buf_cstr(reco_buf_t *b, const char *s);
-void reco_buf_char(reco_buf_t *b, char c);
+/* Room for len bytes, or NULL and overflow. */
+static inline char *
+reco_buf_reserve(reco_buf_t *b, size_t len)
+{
+    char  *p;
+
+    if ((size_t) (b->end - b->pos) < len) {
+        b->overflow = true;
+        return NULL;
+    }
+
+    p = b->pos;
+    b->pos += len;
+
+    return p;
+}
+
+/* Inline, because a record is written in fifty pieces, most of them constant
+ * and a few bytes long. */
+static inline void
+reco_buf_raw(reco_buf_t *b, const char *data, size_t len)
+{
+    char  *p;
+
+    p = reco_buf_reserve(b, len);
+
+    if (p != NULL && len != 0) {
+        memcpy(p, data, len);
+    }
+}
+
+static inline void
+reco_buf_cstr(reco_buf_t *b, const char *s)
+{
+    reco_buf_raw(b, s, strlen(s));
+}
+
+static inline void
+reco_buf_char(reco_buf_t *b, char c)
+{
+    char  *p;
+
+    p = reco_buf_reserve(b, 1);
+
+    if (p != NULL) {
+        *p = c;
+    }
+}
+
 void reco_buf_u64(reco_buf_t *b, uint64_t v);
 void reco_buf_i64(reco_buf_t *b, int64_t v);
 void reco_buf_hex(reco_buf_t *b, const uint8_t *bytes, size_t n);

@@ -142,7 +142,7 @@ ngx_http_reco_recommend_parse(ngx_http_request_t *r, const reco_model_t *core,
     reco_request_reset(&ws->request, core->nfeatures);
     ws->request.time_ms = ngx_http_reco_time_ms();
 
-    (void) reco_error_set(&ws->error, RECO_OK, "", "%s", "");
+    reco_error_clear(&ws->error);
 
     rc = rlcf->format->parse_decide(body, args, core, &parse, &ws->request,
                                     &ws->error);

@@ -122,7 +122,7 @@ ngx_http_reco_reward_parse(ngx_http_request_t *r, reco_str_t body)
         return reco_error_set(&ws->error, RECO_NO_MEMORY, "", "no memory");
     }
 
-    (void) reco_error_set(&ws->error, RECO_OK, "", "%s", "");
+    reco_error_clear(&ws->error);
 
     return rlcf->format->parse_reward(body, &parse, &ws->reward, &ws->error);
 }
