@@ -97,7 +97,17 @@ $n->write('www/ssi2.html', 'x<!--# include virtual="/decide?customer=2" -->'
 $n->start;
 
 sub get { $n->request('GET', @_) }
-sub access { (split /\n/, $n->read('access.log'))[-1] }
+
+# The access log's last line; it is written after the answer is sent.
+sub is_accessed {
+    my ($line, $what) = @_;
+    my $last;
+    $n->wait_for(sub {
+        ($last) = $n->read('access.log') =~ /([^\n]*)\n\z/;
+        return ($last // '') eq $line;
+    }, 2);
+    is $last, $line, $what;
+}
 
 # How many decisions the log has more than when asked the last time.
 my $before = 0;
@@ -124,7 +134,7 @@ my $e = ($n->decisions)[-1];
 is $e->{id}, $v[2], '... is in the log';
 is $e->{customer}, 'c1', '... with its customer';
 is $e->{session}, 's9', '... and session';
-is access(), "/all A $v[2] 0", '... and the access log reads the same';
+is_accessed "/all A $v[2] 0", '... and the access log reads the same';
 
 # ---- where web teams use them ---- #
 
@@ -141,14 +151,14 @@ for my $uri (qw(/redirect /missing)) {
     my ($x, $y) = split ' ', get("$uri?c=1")->{body};
     is $x, $y, "$uri: the same decision after an internal redirect";
     is decided(), 1, '... and no other';
-    is access(), "/target A $x 0", '... in the log phase too';
+    is_accessed "/target A $x 0", '... in the log phase too';
 }
 
 my ($sub, $main) = split ' ', get('/auth?c=1')->{body};
 like $sub, qr/\A[0-9a-f]{32}\z/, 'a subrequest decides';
 is $main, $sub, '... for its main request';
 is decided(), 1, '... once';
-is access(), "/auth A $main 0", '... and the log reads it';
+is_accessed "/auth A $main 0", '... and the log reads it';
 
 my @ids = get('/include?c=1')->{body} =~ /([0-9a-f]{32})/g;
 is scalar @ids, 3, 'SSI: one echo, two includes';
@@ -185,7 +195,7 @@ is decided(), 2, '... and no more';
 # ---- none ---- #
 
 get('/none');
-is access(), '/none - - -', 'the log phase makes no decision';
+is_accessed '/none - - -', 'the log phase makes no decision';
 is decided(), 0, '... really';
 is get('/bare')->{body}, '[]', 'no eligible action: no value';
 is get('/self')->{body}, '[A]', 'a decision that asks for itself';

@@ -73,7 +73,9 @@ sub new {
     ($self->{port}, $self->{lock}) = _free_port() unless $self->{port};
     ($self->{port2}, $self->{lock2}) = _free_port();
 
-    $self->folder($_) for qw(log models tmp www);
+    # logs/ is where an nginx of another build writes before it has read its
+    # configuration
+    $self->folder($_) for qw(log logs models tmp www);
     $self->write($_, $self->{files}{$_}) for sort keys %{ $self->{files} };
     $self->configure;
 
