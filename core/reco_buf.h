@@ -76,6 +76,9 @@ void reco_buf_u64(reco_buf_t *b, uint64_t v);
 void reco_buf_i64(reco_buf_t *b, int64_t v);
 void reco_buf_hex(reco_buf_t *b, const uint8_t *bytes, size_t n);
 
+/* 2 n lower-case digits at 'out'. */
+void reco_hex_write(char *out, const uint8_t *bytes, size_t n);
+
 /* A JSON number that strtod() reads back as the same double: integers below
  * 2^53 and short decimals without an exponent, the rest as %.17g. A value
  * that is not finite is written as null. */

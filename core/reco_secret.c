@@ -7,6 +7,7 @@
  * as secret as the keys and wiped with the secret.
  */
 
+#include "reco_buf.h"
 #include "reco_secret.h"
 
 #include <errno.h>
@@ -52,17 +53,6 @@ reco_hmac(const reco_hmac_t *key, const void *text, size_t len,
     c = key->outer;
     SHA256_Update(&c, mac, RECO_MAC_BYTES);
     SHA256_Final(mac, &c);
-}
-
-void
-reco_hex_write(char *out, const uint8_t *bytes, size_t n)
-{
-    static const char  digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < n; i++) {
-        *out++ = digits[bytes[i] >> 4];
-        *out++ = digits[bytes[i] & 15];
-    }
 }
 
 int

@@ -39,8 +39,6 @@ struct reco_secret_s {
 void reco_hmac(const reco_hmac_t *key, const void *text, size_t len,
     uint8_t mac[RECO_MAC_BYTES]);
 
-/* Lower case, 2 n digits. */
-void reco_hex_write(char *out, const uint8_t *bytes, size_t n);
 /* The value of a digit (lower case only), or -1. */
 int reco_hex_digit(char c);
 

@@ -4,6 +4,7 @@
  * caller's id source.
  */
 
+#include "reco_buf.h"
 #include "reco_secret.h"
 
 #include <openssl/crypto.h>

@@ -610,9 +610,9 @@ ngx_http_reco_snapshot_open(ngx_str_t *name, reco_manifest_t *manifest,
     ngx_fd_t fd, reco_secret_t *secret, reco_snapshot_t **snapshot,
     reco_error_t *error)
 {
-    uint64_t       generation;
-    reco_str_t     own;
-    reco_status_t  status;
+    reco_str_t                   own;
+    reco_status_t                status;
+    const reco_snapshot_info_t  *info;
 
     status = reco_snapshot_open_fd(fd, secret, snapshot, error);
     if (status != RECO_OK) {
@@ -621,7 +621,7 @@ ngx_http_reco_snapshot_open(ngx_str_t *name, reco_manifest_t *manifest,
     }
 
     own = reco_snapshot_model(*snapshot)->name;
-    generation = reco_snapshot_info(*snapshot)->generation;
+    info = reco_snapshot_info(*snapshot);
 
     if (own.len != name->len
         || ngx_strncmp(own.data, name->data, name->len) != 0)
@@ -629,10 +629,15 @@ ngx_http_reco_snapshot_open(ngx_str_t *name, reco_manifest_t *manifest,
         reco_error_set(error, RECO_INVALID, "", "'%s' is of model '%.*s'",
                        manifest->file, (int) own.len, own.data);
 
-    } else if (generation != manifest->generation) {
+    } else if (secret == NULL && info->customers && info->hash_key[0]) {
+        reco_error_set(error, RECO_INVALID, "",
+                       "'%s' has customers whose ids are hashed, and there is "
+                       "no reco_secret to find them with", manifest->file);
+
+    } else if (info->generation != manifest->generation) {
         reco_error_set(error, RECO_INVALID, "",
                        "'%s' is generation %llu, its manifest says %llu",
-                       manifest->file, (unsigned long long) generation,
+                       manifest->file, (unsigned long long) info->generation,
                        (unsigned long long) manifest->generation);
 
     } else {

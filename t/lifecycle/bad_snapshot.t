@@ -106,8 +106,19 @@ my $second = publish($n, version => '2.0.0');
 is $second->{generation}, 3, 'published above the generation that was refused';
 cmp_ok generation_soon($n, 3), '<', 5, 'and served after all that was refused';
 
-my $bytes = $n->read("models/shop/$second->{file}");
+my $customers = $n->write('customers.csv', "customer,age\nc1,30\n");
+my $secret = $n->write('secret', 'hash ' . '5a' x 32 . "\nsign k "
+    . 'c3' x 32 . "\n");
 my ($line) = errors_after(sub {
+    $n->tool_run('publish', build(spec(version => '3.0.0'), '--customers',
+        $customers, '--secret', $secret), '--to', $n->path('models/shop'));
+});
+like $line, qr/customers whose ids are hashed, and there is no reco_secret/,
+    'hashed customers need the secret';
+is decide($n)->{generation}, 3, 'generation 3 serves on';
+
+my $bytes = $n->read("models/shop/$second->{file}");
+($line) = errors_after(sub {
     manifest(%$second, generation => 4, file => 'late.mdb');
 });
 like $line, qr/late.mdb': No such file/, 'a manifest before its file';

@@ -239,6 +239,42 @@ test_json_strings_back(void **state)
 
 /* Published: RFC 3339 and POSIX name the epoch; `date -u` of GNU coreutils
  * gives the others. */
+/* Every ASCII byte at every place of a string that is written in words of
+ * eight: only what JSON lets stand is as it was, the rest is escaped, and
+ * jansson reads the string back. */
+static void
+test_json_strings_by_word(void **state)
+{
+    int          c, place;
+    char         text[21], out[256];
+    json_t      *back;
+    reco_buf_t   b;
+    const char  *p;
+
+    (void) state;
+
+    for (c = 1; c < 0x80; c++) {
+        for (place = 0; place < 20; place++) {
+            memset(text, 'a', 20);
+            text[20] = '\0';
+            text[place] = (char) c;
+
+            reco_buf_init(&b, out, sizeof(out));
+            reco_buf_json_string(&b, (reco_str_t) { text, 20 });
+            assert_false(b.overflow);
+
+            for (p = out + 1; p < b.pos - 1; p++) {
+                assert_true(*p >= 0x20 && *p != 0x7f);
+            }
+
+            back = json_loadb(out, reco_buf_len(&b), JSON_DECODE_ANY, NULL);
+            assert_non_null(back);
+            assert_string_equal(json_string_value(back), text);
+            json_decref(back);
+        }
+    }
+}
+
 static void
 test_times(void **state)
 {
@@ -424,6 +460,7 @@ main(void)
         cmocka_unit_test(test_short_decimals_stay),
         cmocka_unit_test(test_json_strings),
         cmocka_unit_test(test_json_strings_back),
+        cmocka_unit_test(test_json_strings_by_word),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_dates_as_gmtime),
         cmocka_unit_test(test_overflow),
