@@ -150,6 +150,9 @@ like $raw, qr{\AHTTP/1\.1 413 .*"too_large"}s, '413 without waiting';
 $raw = $n->raw(head('/tiny', 'Content-Length: 1000000',
     'Expect: 100-continue'), timeout => 3, until => qr/too_large/);
 like $raw, qr{\AHTTP/1\.1 413 }, '... nor asking for it';
+$raw = $n->raw("POST /tiny HTTP/1.1\r\nHost: x\r\nContent-Length: 999999\r\n\r\n",
+    timeout => 3, until => qr/too_large/);
+like $raw, qr/^Connection: close\r$/m, '... and ends a connection that is kept';
 $raw = $n->raw([head('/tiny', 'Content-Length: 30', 'Expect: 100-continue'),
     (body(30))[0]]);
 like $raw, qr{\AHTTP/1\.1 100 .*HTTP/1\.1 200 }s, 'one that fits is asked for';
