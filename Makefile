@@ -8,6 +8,10 @@ CXX        ?= c++
 NGINX_SRC  ?= /usr/share/nginx/src
 NGINX      ?= /usr/sbin/nginx
 PREFIX     ?= /usr/local
+# Where this nginx keeps its modules.
+MODULES    ?= $(or $(shell $(NGINX) -V 2>&1 \
+              | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p'),\
+              /usr/lib/nginx/modules)
 PROVE      ?= prove
 # V=1 shows the commands.
 Q          := $(if $(V),,@)
@@ -124,15 +128,16 @@ $(BUILD)/fuzz/%: fuzz/%.c $(CORE_SRCS) $(wildcard core/*.h)
 bench: all
 	bench/run "$(BUILD)"
 
-## install        module, tool and man pages below PREFIX (and DESTDIR)
+## install        tool and man pages below PREFIX, module in MODULES (DESTDIR)
 install: all
 	install -D -m 755 $(BUILD)/reco $(DESTDIR)$(PREFIX)/bin/reco
 	install -D -m 644 $(MODULE) \
-	    $(DESTDIR)$(PREFIX)/lib/nginx/modules/ngx_http_reco_module.so
+	    $(DESTDIR)$(strip $(MODULES))/ngx_http_reco_module.so
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(MAN_PAGES) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -d $(DESTDIR)$(PREFIX)/share/reco/models
 	install -m 644 conf/models/* $(DESTDIR)$(PREFIX)/share/reco/models
+	@echo "nginx.conf: load_module $(strip $(MODULES))/ngx_http_reco_module.so;"
 
 ## clean          removes build/
 clean:
