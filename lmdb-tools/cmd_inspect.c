@@ -409,8 +409,9 @@ open_snapshot(inspect_t *in)
     if (!published_find(in->path, &in->at)) {
         return false;
     }
-    if (reco_snapshot_open(in->at.path, in->secret, &in->snapshot, &err)
-        != RECO_OK)
+    if (!published_is_sound(in->at.path, &err)
+        || reco_snapshot_open(in->at.path, in->secret, &in->snapshot, &err)
+           != RECO_OK)
     {
         tool_fail(in->at.path, &err);
         return false;

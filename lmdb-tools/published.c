@@ -9,9 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define CHECK_SECONDS  5
+#define CHECK_RATE     (256 * 1024)     /* bytes a second */
 
 static bool
 join(char path[PUBLISHED_PATH], const char *dir, const char *name)
@@ -139,6 +143,22 @@ published_matches(const published_t *p, reco_error_t *err)
     return rc == RECO_OK;
 }
 
+/* LMDB may go in circles in a damaged file: the time that reading it may take
+ * goes with its size, and is far beyond what it takes. */
+static void
+limit_time(const char *path)
+{
+    struct stat    st;
+    struct rlimit  time;
+
+    if (stat(path, &st) == 0 && getrlimit(RLIMIT_CPU, &time) == 0) {
+        time.rlim_cur = CHECK_SECONDS + (rlim_t) st.st_size / CHECK_RATE;
+        if (time.rlim_cur < time.rlim_max) {
+            (void) setrlimit(RLIMIT_CPU, &time);
+        }
+    }
+}
+
 /* The child's part: the outcome goes through the pipe. */
 static void
 check_and_exit(const char *path, int to)
@@ -150,6 +170,8 @@ check_and_exit(const char *path, int to)
     if (null != -1) {
         dup2(null, STDERR_FILENO);  /* an assertion's words help nobody */
     }
+
+    limit_time(path);
 
     err.position = RECO_NO_POSITION;
     err.status = reco_snapshot_open(path, NULL, &s, &err);

@@ -92,7 +92,9 @@ static void ngx_http_reco_complain(ngx_http_reco_watch_t *watch,
 void
 ngx_http_reco_model_test(ngx_conf_t *cf, ngx_http_reco_model_t *model)
 {
+    uint8_t                     checksum[RECO_CHECKSUM_BYTES];
     ngx_fd_t                    fd;
+    uint64_t                    size;
     reco_error_t                error;
     reco_status_t               status;
     reco_manifest_t             manifest;
@@ -110,9 +112,26 @@ ngx_http_reco_model_test(ngx_conf_t *cf, ngx_http_reco_model_t *model)
         if (ngx_http_reco_file_open(&model->dir, &manifest, &fd, &id, &error)
             == NGX_OK)
         {
-            status = ngx_http_reco_snapshot_open(&model->name, &manifest, fd,
-                                                 mcf->secret, &snapshot,
-                                                 &error);
+            /* LMDB may crash on a damaged file */
+
+            status = reco_checksum_fd(fd, &size, checksum, &error);
+
+            if (status == RECO_OK
+                && ngx_memcmp(checksum, manifest.checksum,
+                              RECO_CHECKSUM_BYTES)
+                   != 0)
+            {
+                status = reco_error_set(&error, RECO_CORRUPT, "",
+                                        "'%s' does not have its manifest's "
+                                        "checksum", manifest.file);
+            }
+
+            if (status == RECO_OK) {
+                status = ngx_http_reco_snapshot_open(&model->name, &manifest,
+                                                     fd, mcf->secret,
+                                                     &snapshot, &error);
+            }
+
             (void) ngx_close_file(fd);
         }
     }

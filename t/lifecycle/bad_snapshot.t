@@ -157,8 +157,18 @@ my ($status, $said) = $n->test_config;
 is $status, 0, 'nginx -t';
 unlike $said, qr/\[warn\]/, 'has nothing to say of a good snapshot';
 
+# a header of the main tree's root at which LMDB gives up with abort()
+my $tree = $n->read($file);
+my $meta = 4096 * (unpack('Q<', substr $tree, 4096 + 144)
+    > unpack('Q<', substr $tree, 144));
+my $root = 4096 * unpack 'Q<', substr $tree, $meta + 128;
+substr($tree, $root + 10, 8) = pack 'S<4', 1, 18, 100, 100;
+substr($tree, $root + 100, 8) = pack 'Q<', $root / 4096;
+$n->write('models/shop/tree.mdb', $tree);
+
 for my $case ([ 'a missing one', { file => 'gone.mdb' }, 'gone.mdb' ],
-    [ 'a truncated one', { file => 'short.mdb' }, 'has 20000 bytes' ]) {
+    [ 'a truncated one', { file => 'short.mdb' }, 'has 20000 bytes' ],
+    [ 'a damaged one', { file => 'tree.mdb' }, 'manifest\'s checksum' ]) {
     my ($name, $change, $text) = @$case;
     manifest(%$change);
     my %before = map { $_ => 1 } glob $n->path('{.,models/shop,log}/*');

@@ -64,6 +64,7 @@ is($answer->{version}, '1', 'its version');
 is(current()->{file}, $answer->{file}, 'the manifest names the file');
 is(current()->{generation}, 1, 'and the generation');
 is(-s "$pub/$answer->{file}", $answer->{size}, 'size');
+is($answer->{size}, -s $one, 'no larger than what was built');
 is(reco_json('inspect', $pub, '--json')->{generation}, 1,
    'the copy knows its generation');
 is(reco_json('inspect', $one, '--json')->{generation}, 0,
@@ -98,6 +99,7 @@ is($answer->{generation}, 3, 'a rollback is a new generation');
 is($answer->{parent}, 1, 'of the one before');
 is($answer->{replaces}, 2, 'instead of the bad one');
 is($answer->{version}, '1', 'with its content');
+is(-s "$pub/$answer->{file}", -s $one, 'and no larger');
 is(reco_json('inspect', $pub, '--json')->{version}, '1', 'served now');
 is(reco_json('inspect', $pub, '--json')->{parent}, 1, 'parent in the file');
 is(reco_json('verify', $pub, '--json')->{ok}, JSON::PP::true, 'and sound');
@@ -186,6 +188,16 @@ my $uniform = snapshot('1', 0, 0, policy => { type => 'uniform' });
 is(reco_json('publish', $uniform, '--to', "$dir/other", '--json')
    ->{generation}, 1, 'uniform, without customers');
 
+# ---- the folder ---------------------------------------------------------
+
+is(reco_json('publish', $uniform, '--to', "$dir/a//b/c/", '--json')
+   ->{generation}, 1, 'the folders above it are made too');
+ok(-f "$dir/a/b/c/current.json", '... and it is published there');
+spew("$dir/file", '');
+($status, $out, $err) = reco('publish', $uniform, '--to', "$dir/file/x");
+is($status, 1, 'below a file');
+like($err, qr{cannot create '.*/file/x': Not a directory}, '... says so');
+
 # ---- damaged files ------------------------------------------------------
 
 sub damage {
@@ -204,6 +216,30 @@ like($err, qr/$one: ./, 'says what');
 $before = slurp("$pub/current.json");
 @names = files($pub);
 refused('a damaged file', $one, qr/$one: ./);
+
+# Headers of the main tree's root at which LMDB crashes, gives up with abort(),
+# and searches for ever.
+for my $case (['crash', 2, 0, 'verify', 'inspect'],
+              ['abort', 1, 18, 'verify', 'inspect'],
+              ['circle', 0x72, 4, 'verify'])
+{
+    my ($name, $flags, $lower, @commands) = @$case;
+    my $tree = snapshot($name, 10, 10);
+
+    damage($tree, sub {
+        my $meta = 4096 * (unpack('Q<', substr($_[0], 4096 + 144))
+                           > unpack('Q<', substr($_[0], 144)));
+        my $root = 4096 * unpack('Q<', substr($_[0], $meta + 128));
+
+        substr($_[0], $root, 16) =
+            pack('Q<S<4', 0, 0, $flags, $lower, 100);
+    });
+    for my $command (@commands) {
+        ($status, $out, $err) = reco($command, $tree);
+        is($status, 1, "$command of a damaged tree: $name");
+        like($err, qr/$tree: ./, 'says what');
+    }
+}
 
 # A customer's record: one word, whose place is moved out of the record.
 my $three = snapshot('3', 10, 10);
