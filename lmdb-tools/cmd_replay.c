@@ -17,6 +17,7 @@ typedef struct {
     const char       *logs[MAX_LOGS];
     uint32_t          nlogs;
     const char       *models_path;
+    const char       *model;            /* NULL: each that has snapshots */
     bool              json;
 
     generations_t     generations;
@@ -26,6 +27,7 @@ typedef struct {
     uint64_t          fallback;         /* made without a snapshot */
     uint64_t          not_replayable;   /* imported */
     uint64_t          no_snapshot;      /* its generation is not there */
+    uint64_t          other_models;     /* not asked for */
     uint64_t          corrupt;
     uint64_t          missing[MAX_MISSING];
     uint32_t          nmissing;
@@ -37,7 +39,7 @@ typedef struct {
 
 /* ---- options ------------------------------------------------------------ */
 
-enum { OPT_LOG = 256, OPT_MODELS, OPT_JSON };
+enum { OPT_LOG = 256, OPT_MODELS, OPT_MODEL, OPT_JSON };
 
 static const struct argp_option  options[] = {
     { "log", OPT_LOG, "DIR", 0,
@@ -45,6 +47,9 @@ static const struct argp_option  options[] = {
       "several times)", 0 },
     { "models", OPT_MODELS, "DIR", 0,
       "the folder with the snapshots of all generations (needed)", 0 },
+    { "model", OPT_MODEL, "NAME", 0,
+      "decisions of this model only; by default of each that has a snapshot "
+      "there", 0 },
     { "json", OPT_JSON, NULL, 0, "print the counts as JSON", 0 },
     { 0 }
 };
@@ -63,6 +68,9 @@ on_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_MODELS:
         r->models_path = arg;
+        return 0;
+    case OPT_MODEL:
+        r->model = arg;
         return 0;
     case OPT_JSON:
         r->json = true;
@@ -204,12 +212,25 @@ note_missing(replay_t *r, uint64_t generation)
     }
 }
 
+/* Generations are numbered by model. */
+static bool
+is_wanted(const replay_t *r, reco_str_t model)
+{
+    return r->model ? reco_str_equal(tool_str(r->model), model)
+                    : generations_have(&r->generations, model);
+}
+
 static void
 take(replay_t *r, const reco_event_t *e)
 {
     const reco_snapshot_t  *snapshot;
 
     r->decisions++;
+
+    if (!is_wanted(r, e->model)) {
+        r->other_models++;
+        return;
+    }
 
     if (e->fallback) {
         r->fallback++;
@@ -243,6 +264,12 @@ read_log(replay_t *r, const char *path)
 
     if (reco_log_open(path, &reader, &err) != RECO_OK) {
         tool_fail(path, &err);
+        return false;
+    }
+
+    if (reco_log_file(reader)[0] == '\0') {
+        tool_error("no segment in '%s'", path);
+        reco_log_close(reader);
         return false;
     }
 
@@ -289,13 +316,14 @@ print_json(const replay_t *r)
                               json_integer((json_int_t) r->missing[i]));
     }
 
-    o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+    o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
                   "decisions", (json_int_t) r->decisions,
                   "same", (json_int_t) r->same,
                   "different", (json_int_t) r->different,
                   "fallback", (json_int_t) r->fallback,
                   "not_replayable", (json_int_t) r->not_replayable,
                   "snapshot_missing", (json_int_t) r->no_snapshot,
+                  "other_models", (json_int_t) r->other_models,
                   "corrupt", (json_int_t) r->corrupt,
                   "missing_generations", missing);
     tool_print_json(o);
@@ -321,7 +349,38 @@ print(const replay_t *r)
     print_line("fallback", r->fallback);
     print_line("not replayable", r->not_replayable);
     print_line("snapshot missing", r->no_snapshot);
+    print_line("other models", r->other_models);
     print_line("corrupt lines", r->corrupt);
+}
+
+/* What makes the command fail, or is to be known. */
+static bool
+judge(const replay_t *r)
+{
+    if (r->no_snapshot > 0) {
+        tool_warn("%llu decisions were not repeated: '%s' has no snapshot of "
+                  "%u of the generations", (unsigned long long) r->no_snapshot,
+                  r->models_path, r->nmissing);
+    }
+
+    if (r->different > 0) {
+        tool_error("%llu decisions come out differently",
+                   (unsigned long long) r->different);
+        return false;
+    }
+
+    if (r->model && r->decisions == r->other_models) {
+        tool_error("the log holds no decision of the model '%s'", r->model);
+        return false;
+    }
+
+    if (r->other_models > 0 && r->decisions == r->other_models) {
+        tool_error("'%s' has no snapshot of any model of the log",
+                   r->models_path);
+        return false;
+    }
+
+    return true;
 }
 
 int
@@ -342,18 +401,8 @@ cmd_replay(int argc, char **argv)
 
     if (ok) {
         print(r);
-    }
-
-    if (ok && r->different > 0) {
-        tool_error("%llu decisions come out differently",
-                   (unsigned long long) r->different);
-        ok = false;
-    }
-
-    if (r->no_snapshot > 0) {
-        tool_warn("%llu decisions were not repeated: '%s' has no snapshot of "
-                  "%u of the generations", (unsigned long long) r->no_snapshot,
-                  r->models_path, r->nmissing);
+        fflush(stdout);
+        ok = judge(r);
     }
 
     generations_close(&r->generations);

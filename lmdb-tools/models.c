@@ -263,6 +263,7 @@ add_generation(generations_t *g, char *path)
     entry = &g->list[g->n++];
     entry->generation = reco_snapshot_info(snapshot)->generation;
     entry->path = path;
+    entry->model = tool_dup(reco_snapshot_model(snapshot)->name);
     entry->modified = st.st_mtime;
     entry->snapshot = NULL;
     reco_snapshot_close(snapshot);
@@ -309,10 +310,25 @@ generations_close(generations_t *g)
             reco_snapshot_close(g->list[i].snapshot);
         }
         free(g->list[i].path);
+        free(g->list[i].model);
     }
 
     free(g->list);
     memset(g, 0, sizeof(*g));
+}
+
+bool
+generations_have(const generations_t *g, reco_str_t model)
+{
+    size_t  i;
+
+    for (i = 0; i < g->n; i++) {
+        if (reco_str_equal(tool_str(g->list[i].model), model)) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 const reco_snapshot_t *

@@ -38,6 +38,7 @@ void model_file_close(model_file_t *m);
 typedef struct {
     uint64_t          generation;
     char             *path;
+    char             *model;            /* its name */
     time_t            modified;
     reco_snapshot_t  *snapshot;         /* NULL until wanted */
 } generation_t;
@@ -51,6 +52,9 @@ typedef struct {
  * over. False after a message. */
 bool generations_open(generations_t *g, const char *dir);
 void generations_close(generations_t *g);
+
+/* Whether there is any snapshot of that model. */
+bool generations_have(const generations_t *g, reco_str_t model);
 
 /* The snapshot of that generation and of the model of that name, or NULL. It
  * stays open. */

@@ -82,7 +82,7 @@ my ($status, $err, $r) = replay("$dir/log");
 is($status, 0, 'a log of three generations');
 is_deeply($r, { decisions => 900, same => 900, different => 0, fallback => 0,
                 not_replayable => 0, snapshot_missing => 0, corrupt => 0,
-                missing_generations => [] }, 'all come out the same')
+                other_models => 0, missing_generations => [] }, 'all come out the same')
     or diag $err;
 
 # ---- a record, changed ----
@@ -148,9 +148,36 @@ is($status, 0, 'a generation that is not there');
 is($r->{snapshot_missing}, 1, '... is counted');
 is_deeply($r->{missing_generations}, [77], '... and named');
 like($err, qr/no snapshot of 1 of the generations/, '... and warned of');
-is((changed(model => 'other'))[2]{snapshot_missing}, 1, 'of another model');
 is((changed(fallback => \1, generation => 0))[2]{fallback}, 1, 'a fallback');
 is((changed(replayable => \0))[2]{not_replayable}, 1, 'an import');
+
+# ---- a log of several models ----
+
+($status, $err, $r) = changed(model => 'other');
+is($r->{other_models}, 1, 'of a model without any snapshot');
+is($r->{snapshot_missing}, 0, '... no generation of it is missing');
+is_deeply($r->{missing_generations}, [], '... and none is named');
+is($status, 1, '... and with nothing else in the log, it fails');
+like($err, qr/has no snapshot of any model of the log/, '... and says why');
+
+write_segment("$dir/mixed", 'edge-1', 1, 0, 1, $one,
+              { %$one, id => id(77), model => 'other' },
+              { %$one, id => id(78), model => 'other', generation => 99 });
+($status, $err, $r) = replay("$dir/mixed");
+is($status, 0, 'two models');
+is($r->{same}, 1, '... the one that has snapshots is repeated');
+is($r->{other_models}, 2, '... the other one is counted');
+is($err, '', '... without a warning');
+
+($status, my $out, $err) = reco('replay', '--log', "$dir/mixed", '--models',
+                                $models, '--model', 'other', '--json');
+$r = $json->decode($out);
+is($r->{snapshot_missing}, 2, '--model: of which there is no snapshot');
+is($r->{other_models}, 1, '... the others are not asked for');
+($status, undef, $err) = reco('replay', '--log', "$dir/mixed", '--models',
+                              $models, '--model', 'shpo');
+is($status, 1, '--model: a name that the log does not have');
+like($err, qr/no decision of the model 'shpo'/, '... is told');
 
 # A sticky decision is drawn by the customer, not by its id.
 ($one) = grep { $_->{generation} == 2 && !$_->{pinned} } @records;
@@ -166,5 +193,12 @@ ok($differs > 0, 'sticky: the customer does');
 is((reco('replay', '--log', "$dir/log"))[0], 2, 'no models: wrong use');
 is((reco('replay', '--log', "$dir/log", '--models', "$dir/none"))[0], 1,
    'models that are not there');
+
+mkdir "$dir/empty" or die $!;
+($status, $out, $err) = reco('replay', '--log', "$dir/empty", '--models',
+                             $models);
+is($status, 1, 'a folder without segments');
+is($out, '', '... gives no counts');
+like($err, qr/no segment in '.*empty'/, '... and is told');
 
 done_testing();
