@@ -37,6 +37,7 @@ typedef struct {
     uint64_t     now_ms;
 } job_t;
 
+static reco_status_t folder_create(const char *dir, reco_error_t *err);
 static int folder_lock(const char *dir, reco_error_t *err);
 static reco_status_t folder_scan(const char *dir, uint64_t *generation,
     reco_error_t *err);
@@ -49,8 +50,10 @@ static reco_status_t publish_locked(job_t *job, const char *path,
     reco_manifest_t *out, reco_error_t *err);
 static reco_status_t publish_copy(const job_t *job, int from, int to,
     reco_manifest_t *m, reco_error_t *err);
-static reco_status_t generation_write(const job_t *job, int fd,
+static reco_status_t source_check(int fd, reco_error_t *err);
+static reco_status_t generation_write(const job_t *job, int fd, int to,
     reco_error_t *err);
+static int generation_put(const job_t *job, MDB_env *env);
 static reco_status_t copy_describe(const job_t *job, int fd,
     reco_manifest_t *m, reco_error_t *err);
 static void name_write(reco_manifest_t *m);
@@ -121,10 +124,9 @@ reco_publish(const char *dir, const char *path, uint64_t parent,
     reco_status_t    rc;
     reco_manifest_t  m;
 
-    if (mkdir(dir, 0777) == -1 && errno != EEXIST) {
-        int  e = errno;
-        return reco_error_set(err, RECO_IO, "", "cannot create '%s': %s", dir,
-                              strerror(e));
+    rc = folder_create(dir, err);
+    if (rc != RECO_OK) {
+        return rc;
     }
 
     lock = folder_lock(dir, err);
@@ -141,6 +143,39 @@ reco_publish(const char *dir, const char *path, uint64_t parent,
     }
 
     return rc;
+}
+
+/* With the folders above it. */
+static reco_status_t
+folder_create(const char *dir, reco_error_t *err)
+{
+    int    e;
+    char   path[RECO_PATH_MAX], *slash;
+
+    if ((size_t) snprintf(path, sizeof(path), "%s", dir) >= sizeof(path)) {
+        return reco_error_set(err, RECO_LIMIT, "", "path is too long");
+    }
+
+    for (slash = path; *slash != '\0'; slash++) {
+        slash += strspn(slash, "/");
+        slash += strcspn(slash, "/");
+
+        e = *slash;
+        *slash = '\0';
+
+        if (mkdir(path, 0777) == -1 && errno != EEXIST) {
+            e = errno;
+            return reco_error_set(err, RECO_IO, "", "cannot create '%s': %s",
+                                  path, strerror(e));
+        }
+
+        if (e == '\0') {
+            break;
+        }
+        *slash = '/';
+    }
+
+    return RECO_OK;
 }
 
 /* The lock goes with the descriptor, also when the publisher is killed. */
@@ -371,41 +406,62 @@ source_sum(int fd, const char *path, reco_error_t *err)
                             "says", path);
 }
 
+/* LMDB writes beside what it changes, so that each change makes a file larger.
+ * Hence two copies: one that gets its generation, and of this a compact one,
+ * which is published. */
 static reco_status_t
 publish_copy(const job_t *job, int from, int to, reco_manifest_t *m,
     reco_error_t *err)
 {
+    int            fd;
+    char           target[RECO_PATH_MAX], temp[RECO_PATH_MAX];
+    reco_status_t  rc;
+
+    snprintf(target, sizeof(target), "%s/publish", job->dir);
+    rc = reco_file_temp(target, temp, &fd, err);
+    if (rc != RECO_OK) {
+        return rc;
+    }
+
+    unlink(temp);
+
+    rc = reco_file_copy(from, fd, err);
+    if (rc == RECO_OK) {
+        rc = source_check(fd, err);
+    }
+    if (rc == RECO_OK) {
+        rc = generation_write(job, fd, to, err);
+    }
+
+    close(fd);
+
+    return rc == RECO_OK ? copy_describe(job, to, m, err) : rc;
+}
+
+/* LMDB may be let loose only on what is sound. */
+static reco_status_t
+source_check(int fd, reco_error_t *err)
+{
     reco_status_t     rc;
     reco_snapshot_t  *s;
 
-    rc = reco_file_copy(from, to, err);
-
-    /* nothing is written into what is no snapshot */
-    if (rc == RECO_OK) {
-        rc = reco_snapshot_open_fd(to, NULL, &s, err);
-        if (rc == RECO_OK) {
-            reco_snapshot_close(s);
-            rc = generation_write(job, to, err);
-        }
+    rc = reco_snapshot_open_fd(fd, NULL, &s, err);
+    if (rc != RECO_OK) {
+        return rc;
     }
 
-    if (rc == RECO_OK) {
-        rc = copy_describe(job, to, m, err);
-    }
+    rc = reco_snapshot_check(s, err);
+    reco_snapshot_close(s);
 
     return rc;
 }
 
-/* The copy is private, so it needs neither LMDB's lock nor its syncs. */
+/* The file is private, so it needs neither LMDB's lock nor its syncs. */
 static reco_status_t
-generation_write(const job_t *job, int fd, reco_error_t *err)
+generation_write(const job_t *job, int fd, int to, reco_error_t *err)
 {
     int            rc;
-    uint8_t        numbers[2][8];
-    MDB_dbi        dbi;
     MDB_env       *env;
-    MDB_txn       *txn;
-    MDB_val        key, value;
     uint64_t       size;
     reco_status_t  status;
 
@@ -418,37 +474,55 @@ generation_write(const job_t *job, int fd, reco_error_t *err)
         return status;
     }
 
-    reco_put_u64(numbers[0], job->generation);
-    reco_put_u64(numbers[1], job->parent);
-
-    rc = mdb_txn_begin(env, NULL, 0, &txn);
-
+    rc = generation_put(job, env);
     if (rc == 0) {
-        rc = mdb_dbi_open(txn, RECO_DB_META, 0, &dbi);
-
-        if (rc == 0) {
-            key = (MDB_val) { sizeof("generation") - 1, "generation" };
-            value = (MDB_val) { 8, numbers[0] };
-            rc = mdb_put(txn, dbi, &key, &value, 0);
-        }
-
-        if (rc == 0) {
-            key = (MDB_val) { sizeof("parent") - 1, "parent" };
-            value = (MDB_val) { 8, numbers[1] };
-            rc = mdb_put(txn, dbi, &key, &value, 0);
-        }
-
-        if (rc == 0) {
-            rc = mdb_txn_commit(txn);
-        } else {
-            mdb_txn_abort(txn);
-        }
+        rc = mdb_env_copyfd2(env, to, MDB_CP_COMPACT);
     }
 
     mdb_env_close(env);
 
     return rc == 0 ? RECO_OK
                    : reco_lmdb_error(err, rc, "cannot write the generation");
+}
+
+/* A code of LMDB's. */
+static int
+generation_put(const job_t *job, MDB_env *env)
+{
+    int       rc;
+    uint8_t   generation[8], parent[8];
+    MDB_dbi   dbi;
+    MDB_txn  *txn;
+    MDB_val   key, value;
+
+    reco_put_u64(generation, job->generation);
+    reco_put_u64(parent, job->parent);
+
+    rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+
+    rc = mdb_dbi_open(txn, RECO_DB_META, 0, &dbi);
+
+    if (rc == 0) {
+        key = (MDB_val) { sizeof("generation") - 1, "generation" };
+        value = (MDB_val) { 8, generation };
+        rc = mdb_put(txn, dbi, &key, &value, 0);
+    }
+
+    if (rc == 0) {
+        key = (MDB_val) { sizeof("parent") - 1, "parent" };
+        value = (MDB_val) { 8, parent };
+        rc = mdb_put(txn, dbi, &key, &value, 0);
+    }
+
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+
+    return mdb_txn_commit(txn);
 }
 
 static reco_status_t

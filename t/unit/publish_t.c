@@ -445,8 +445,9 @@ test_publish_refused(void **state)
                  RECO_CORRUPT, "cut off");
     assert_fails(reco_publish(dir, in_folder("absent"), 0, NOW, NULL, err),
                  RECO_NOT_FOUND, "No such file");
-    assert_fails(reco_publish(in_folder("no/such"), in_folder("built.mdb"),
-                              0, NOW, NULL, err), RECO_IO, "No such file");
+    assert_fails(reco_publish(in_folder("cut.mdb/such"),
+                              in_folder("built.mdb"), 0, NOW, NULL, err),
+                 RECO_IO, "cut.mdb/such': Not a directory");
     free(data);
 
     /* a published file that is no longer what its name says */
