@@ -33,6 +33,7 @@ static ngx_int_t ngx_http_reco_log_reserve(ngx_http_reco_log_t *log,
     size_t max);
 static ngx_int_t ngx_http_reco_log_write(ngx_http_reco_log_t *log);
 static ngx_int_t ngx_http_reco_log_append(ngx_http_reco_log_t *log);
+static void ngx_http_reco_log_mark(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_check_link(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_link(ngx_queue_t *queue,
     ngx_http_reco_wait_t *wait);
@@ -323,6 +324,7 @@ ngx_http_reco_log_open(ngx_http_reco_log_t *log)
     }
 
     log->number++;
+    log->marked = 0;
     log->checked_at = ngx_current_msec;
 
     if (log->conf->age && log->conf->age != NGX_CONF_UNSET_MSEC) {
@@ -434,6 +436,10 @@ ngx_http_reco_log_append(ngx_http_reco_log_t *log)
         if (reco_segment_append(&log->segment, log->buffer, log->used, &error)
             == RECO_OK)
         {
+            if (!log->marked) {
+                ngx_http_reco_log_mark(log);
+            }
+
             if (log->failing) {
                 log->failing = 0;
 
@@ -459,6 +465,32 @@ ngx_http_reco_log_append(ngx_http_reco_log_t *log)
     log->failed_at = ngx_current_msec;
 
     return NGX_ERROR;
+}
+
+
+/* What stays in the folder when its segments are shipped away: it has a past,
+ * and a new zone must not take it for new. */
+
+static void
+ngx_http_reco_log_mark(ngx_http_reco_log_t *log)
+{
+    u_char    path[NGX_MAX_PATH];
+    ngx_fd_t  fd;
+
+    log->marked = 1;
+
+    (void) ngx_sprintf(path, "%V/" NGX_HTTP_RECO_LOG_MARK "%Z",
+                       &log->conf->path);
+
+    fd = open((char *) path, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0640);
+
+    if (fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(fd);
+
+    } else if (ngx_errno != NGX_EEXIST) {
+        ngx_log_error(NGX_LOG_ERR, log->cycle->log, ngx_errno,
+                      "reco: cannot create \"%s\"", path);
+    }
 }
 
 

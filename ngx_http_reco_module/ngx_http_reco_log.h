@@ -92,6 +92,7 @@ typedef struct {
     unsigned                   dirty:1;        /* written, not synced */
     unsigned                   due:1;          /* the interval is over */
     unsigned                   exiting:1;      /* no jobs any more */
+    unsigned                   marked:1;       /* the folder, as used */
 } ngx_http_reco_log_t;
 
 

@@ -40,6 +40,9 @@
 
 #define NGX_HTTP_RECO_MAX_MODELS   16
 
+/* in a log folder that was written to; stays when its segments go */
+#define NGX_HTTP_RECO_LOG_MARK     ".reco-log"
+
 #define NGX_HTTP_RECO_SYNC_OFF     0
 #define NGX_HTTP_RECO_SYNC_ALWAYS  ((ngx_msec_t) -1)
 

@@ -137,10 +137,11 @@ ngx_http_reco_zone_create(ngx_shm_zone_t *shm_zone)
 
 
 /*
- * "Never had a decision" can be said only where the log began with the zone:
- * a folder that holds segments already has customers that the zone does not
- * know. Decided here, in the master, before any worker of this configuration
- * writes; again when a reload names another folder.
+ * "Never had a decision" can be said only where the log began with the zone: a
+ * folder that holds segments already, or the mark that it held some, has
+ * customers that the zone does not know. Decided here, in the master, before
+ * any worker of this configuration writes; again when a reload names another
+ * folder.
  */
 
 static void
@@ -180,8 +181,9 @@ ngx_http_reco_folder_has_segments(ngx_str_t *path)
     found = 0;
 
     while (!found && ngx_read_dir(&dir) == NGX_OK) {
-        found = ngx_strncmp(ngx_de_name(&dir), "reco-", 5) == 0
-                && ngx_strstr(ngx_de_name(&dir), ".ndjson") != NULL;
+        found = ngx_strcmp(ngx_de_name(&dir), NGX_HTTP_RECO_LOG_MARK) == 0
+                || (ngx_strncmp(ngx_de_name(&dir), "reco-", 5) == 0
+                    && ngx_strstr(ngx_de_name(&dir), ".ndjson") != NULL);
     }
 
     (void) ngx_close_dir(&dir);

@@ -62,6 +62,10 @@ $n->start;
 is reward($n, 'anna'), 200, 'after a restart one who had a decision may come';
 is reward($n, 'ben'), 200, 'and so may anybody';
 ok $n->stop, 'stop';
+unlink glob $n->path('log/*.ndjson');
+$n->start;
+is reward($n, 'anna'), 200, 'and when the segments were taken elsewhere';
+ok $n->stop, 'stop';
 $n->ok_log;
 
 # ---- no zone ------------------------------------------------------------------ #
