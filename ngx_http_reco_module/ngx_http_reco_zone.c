@@ -43,6 +43,8 @@ static uint64_t ngx_http_reco_hash(ngx_http_reco_zone_t *zone,
 static ngx_http_reco_label_t *ngx_http_reco_label(ngx_http_reco_zone_t *zone,
     ngx_http_reco_label_t *labels, ngx_uint_t n, reco_str_t model,
     reco_str_t text);
+static void ngx_http_reco_fact_labels(ngx_http_reco_zone_t *zone,
+    const reco_model_t *core);
 static ngx_http_reco_verified_t *ngx_http_reco_verified_slot(
     ngx_http_reco_zone_t *zone, uint64_t hash);
 static ngx_uint_t ngx_http_reco_claim_is_stale(uint64_t state);
@@ -379,6 +381,10 @@ ngx_http_reco_zone_generation(ngx_http_reco_model_t *model,
     name.len = model->name.len;
     hash = ngx_http_reco_hash(zone, name, RECO_STR(""));
 
+    if (model->snapshot) {
+        ngx_http_reco_fact_labels(zone, reco_snapshot_model(model->snapshot));
+    }
+
     for (i = 0; i < NGX_HTTP_RECO_MODEL_LABELS; i++) {
         served = &zone->served[i];
 
@@ -391,6 +397,22 @@ ngx_http_reco_zone_generation(ngx_http_reco_model_t *model,
             served->generation = generation;
             return;
         }
+    }
+}
+
+
+/* The kinds of fact that a model rewards have labels before any client names
+ * another: one that makes kinds up cannot take them all. */
+
+static void
+ngx_http_reco_fact_labels(ngx_http_reco_zone_t *zone, const reco_model_t *core)
+{
+    uint32_t  i;
+
+    for (i = 0; i < core->reward.nterms; i++) {
+        (void) ngx_http_reco_label(zone, zone->kinds,
+                                   NGX_HTTP_RECO_KIND_LABELS, RECO_STR(""),
+                                   core->reward.terms[i].fact);
     }
 }
 

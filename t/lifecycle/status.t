@@ -164,4 +164,18 @@ is scalar(grep { $_->{kind} eq 'other' } @{ $s->{rewards} }), 1,
 ok $n->stop, 'stop';
 $n->ok_log;
 
+# ---- what a model rewards has its label whatever clients send ---------------------- #
+
+publish($n, reward => { signup => 1 });
+$n->start;
+decide($n);
+$n->json('POST', '/reward', { customer => 'c',
+    facts => { map { ("junk$_" => 1) } 32 * $_ .. 32 * $_ + 31 } }) for 0 .. 2;
+$n->json('POST', '/reward', { customer => 'c', facts => { signup => 1 } });
+my ($signup) = grep { $_->{kind} eq 'signup' } @{ status($n)->{rewards} };
+is $signup->{count}, 1, 'a rewarded kind is counted beside invented ones';
+
+ok $n->stop, 'stop';
+$n->ok_log;
+
 done_testing;
