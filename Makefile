@@ -78,8 +78,8 @@ $(BUILD)/reco: $(TOOL_OBJS) $(BUILD)/libreco.a
 $(MODULE): $(MODULE_SRCS) script/build-module
 	$(Q)CC="$(CC)" script/build-module "$(NGINX_SRC)" "$(BUILD)"
 
-## test           every test (unit, tools, conf, http, lifecycle, build)
-test: all unit
+## test           tools, conf, http, lifecycle, build (see also unit)
+test: all
 	$(PROVE) -r t/tools t/conf t/http t/lifecycle t/build
 
 ## unit           the unit tests of core/
@@ -95,7 +95,8 @@ $(BUILD)/unit/%: t/unit/%.c $(BUILD)/libreco.a
 ## lint           gcc and clang without a warning, cppcheck, shell syntax
 lint:
 	$(MAKE) BUILD=$(BUILD)/gcc CC=gcc CXX=g++ $(BUILD)/gcc/reco
-	$(MAKE) BUILD=$(BUILD)/clang CC=clang CXX=clang++ $(BUILD)/clang/reco
+	$(MAKE) BUILD=$(BUILD)/clang CC=clang CXX=clang++ $(BUILD)/clang/reco \
+	    module
 	script/lint
 
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all \
