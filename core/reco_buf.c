@@ -221,6 +221,54 @@ short_decimal(reco_buf_t *b, double v)
     return true;
 }
 
+/* Whether all eight bytes of w are ASCII that a JSON string holds as it is
+ * ("Bit Twiddling Hacks": a byte below n, a byte that is zero). Bytes from
+ * 0x80 on are left to the slow way, which looks for U+2028. */
+static inline bool
+is_plain_word(uint64_t w)
+{
+    uint64_t  quote = w ^ '"' * ONES, slash = w ^ '\\' * ONES,
+              del = w ^ 0x7f * ONES;
+
+    return ((w | (w - 0x20 * ONES) | (quote - ONES) | (slash - ONES)
+             | (del - ONES))
+            & HIGHS) == 0;
+}
+
+/* Whether s, of at least one byte, is such ASCII from end to end: most strings
+ * are. Loads overlap, so that there is no rest to be looked at by the byte. */
+static bool
+is_plain_string(reco_str_t s)
+{
+    size_t       i;
+    uint64_t     word;
+    uint32_t     first, last;
+    const char  *p = s.data;
+
+    if (s.len >= 8) {
+        for (i = 0; i + 8 < s.len; i += 8) {
+            memcpy(&word, p + i, 8);
+            if (!is_plain_word(word)) {
+                return false;
+            }
+        }
+
+        memcpy(&word, p + s.len - 8, 8);
+
+    } else if (s.len >= 4) {
+        memcpy(&first, p, 4);
+        memcpy(&last, p + s.len - 4, 4);
+        word = (uint64_t) first << 32 | last;
+
+    } else {
+        word = 'a' * ONES << 24 | (uint64_t) (uint8_t) p[0] << 16
+               | (uint64_t) (uint8_t) p[s.len / 2] << 8
+               | (uint8_t) p[s.len - 1];
+    }
+
+    return is_plain_word(word);
+}
+
 void
 reco_buf_json_string(reco_buf_t *b, reco_str_t s)
 {
@@ -233,6 +281,15 @@ reco_buf_json_string(reco_buf_t *b, reco_str_t s)
     }
 
     room = (size_t) (b->end - b->pos);
+
+    if (room >= 2 && room - 2 >= s.len && is_plain_string(s)) {
+        p = b->pos;
+        *p = '"';
+        memcpy(p + 1, s.data, s.len);
+        p[s.len + 1] = '"';
+        b->pos = p + s.len + 2;
+        return;
+    }
 
     /* no byte takes more than six */
     if (room / 6 <= s.len && room < json_string_size(s)) {
@@ -313,43 +370,15 @@ json_string_size(reco_str_t s)
     return n;
 }
 
-/* Whether all eight bytes of w are ASCII that a JSON string holds as it is
- * ("Bit Twiddling Hacks": a byte below n, a byte that is zero). Bytes from
- * 0x80 on are left to the slow way, which looks for U+2028. */
-static inline bool
-is_plain_word(uint64_t w)
-{
-    uint64_t  quote = w ^ '"' * ONES, slash = w ^ '\\' * ONES,
-              del = w ^ 0x7f * ONES;
-
-    return ((w | (w - 0x20 * ONES) | (quote - ONES) | (slash - ONES)
-             | (del - ONES))
-            & HIGHS) == 0;
-}
-
 static char *
 json_string_write(char *out, reco_str_t s)
 {
     char         c;
-    uint64_t     word;
     const char  *p, *end;
 
     end = s.data + s.len;
 
     for (p = s.data; p < end; p++) {
-
-        for ( ; end - p >= 8; p += 8, out += 8) {
-            memcpy(&word, p, 8);
-            if (!is_plain_word(word)) {
-                break;
-            }
-            memcpy(out, p, 8);
-        }
-
-        if (p == end) {
-            break;
-        }
-
         if (is_plain(*p)) {
             *out++ = *p;
             continue;

@@ -239,13 +239,13 @@ test_json_strings_back(void **state)
 
 /* Published: RFC 3339 and POSIX name the epoch; `date -u` of GNU coreutils
  * gives the others. */
-/* Every ASCII byte at every place of a string that is written in words of
- * eight: only what JSON lets stand is as it was, the rest is escaped, and
+/* Every ASCII byte at every place of strings that are looked at in words of
+ * eight, of four and by the byte: only what JSON lets stand is as it was, the rest is escaped, and
  * jansson reads the string back. */
 static void
 test_json_strings_by_word(void **state)
 {
-    int          c, place;
+    int          c, len, place;
     char         text[21], out[256];
     json_t      *back;
     reco_buf_t   b;
@@ -254,23 +254,26 @@ test_json_strings_by_word(void **state)
     (void) state;
 
     for (c = 1; c < 0x80; c++) {
-        for (place = 0; place < 20; place++) {
-            memset(text, 'a', 20);
-            text[20] = '\0';
-            text[place] = (char) c;
+        for (len = 1; len <= 20; len++) {
+            for (place = 0; place < len; place++) {
+                memset(text, 'a', (size_t) len);
+                text[len] = '\0';
+                text[place] = (char) c;
 
-            reco_buf_init(&b, out, sizeof(out));
-            reco_buf_json_string(&b, (reco_str_t) { text, 20 });
-            assert_false(b.overflow);
+                reco_buf_init(&b, out, sizeof(out));
+                reco_buf_json_string(&b, (reco_str_t) { text, (size_t) len });
+                assert_false(b.overflow);
 
-            for (p = out + 1; p < b.pos - 1; p++) {
-                assert_true(*p >= 0x20 && *p != 0x7f);
+                for (p = out + 1; p < b.pos - 1; p++) {
+                    assert_true(*p >= 0x20 && *p != 0x7f);
+                }
+
+                back = json_loadb(out, reco_buf_len(&b), JSON_DECODE_ANY,
+                                  NULL);
+                assert_non_null(back);
+                assert_string_equal(json_string_value(back), text);
+                json_decref(back);
             }
-
-            back = json_loadb(out, reco_buf_len(&b), JSON_DECODE_ANY, NULL);
-            assert_non_null(back);
-            assert_string_equal(json_string_value(back), text);
-            json_decref(back);
         }
     }
 }
