@@ -186,6 +186,9 @@ choose_reward(eval_t *e)
     }
 
     if (fact == NULL) {
+        if (!ledger_has_decisions(e->ledger, e->model_name)) {
+            return NULL;
+        }
         fact = ledger_only_fact(e->ledger, e->model_name);
         if (fact == NULL) {
             return NULL;

@@ -282,7 +282,8 @@ read_logs(command_t *c)
     ok = ok && ledger_close(c->train.ledger, &options);
 
     if (ok && c->train.ledger->n == 0) {
-        tool_error("the log holds no decision of the model '%s'", name);
+        tool_error("the log holds no decision of the model '%s' up to the time "
+                   "it is read as of", name);
         ok = false;
     }
 

@@ -96,6 +96,7 @@ typedef struct {
     uint64_t              as_of_ms;
     const reco_reward_t  *reward;
     reco_str_t            model;
+    bool                  live;         /* as closed */
     struct ledger_private_s *private;
 } ledger_t;
 
@@ -113,6 +114,10 @@ void ledger_free(ledger_t *l);
 
 /* Reads a folder of segments or a single one. False after a message. */
 bool ledger_read(ledger_t *l, const char *path);
+
+/* Whether there is a decision of that model (NULL: of any). False after a
+ * message that names the models there are. */
+bool ledger_has_decisions(const ledger_t *l, const char *model);
 
 /* The one fact kind in the rewards of a model (NULL: of all), or NULL after a
  * message that names those there are. */

@@ -106,11 +106,73 @@ compare_runs(const void *a, const void *b)
 
 /* ---- model, data's end, gaps -------------------------------------------- */
 
+#define MODELS_NAMED    8
+
+/* "'a', 'b'": the models of the decisions; an ellipsis where there are more
+ * than fit. */
+static void
+name_models(const ledger_t *l, char *text, size_t size)
+{
+    bool                      all = true;
+    size_t                    used = 0;
+    uint32_t                  i, n = 0;
+    const char               *names[MODELS_NAMED];
+    const ledger_decision_t  *d;
+
+    for (d = l->private->by_id; d; d = d->hh.next) {
+        for (i = 0; i < n && names[i] != d->model.data; i++) { /* void */ }
+
+        if (i == n && n < MODELS_NAMED) {
+            names[n++] = d->model.data;
+        } else if (i == n) {
+            all = false;
+        }
+    }
+
+    text[0] = '\0';
+
+    for (i = 0; i < n && used < size; i++) {
+        used += (size_t) snprintf(text + used, size - used, "%s'%s'",
+                                  i ? ", " : "", names[i]);
+    }
+    if (!all && used < size) {
+        snprintf(text + used, size - used, ", ...");
+    }
+}
+
+bool
+ledger_has_decisions(const ledger_t *l, const char *model)
+{
+    char                      names[MODELS_NAMED * (RECO_MAX_ID + 8)];
+    const ledger_decision_t  *d;
+
+    for (d = l->private->by_id; d; d = d->hh.next) {
+        if (model == NULL || strcmp(model, d->model.data) == 0) {
+            return true;
+        }
+    }
+
+    if (model == NULL || l->private->by_id == NULL) {
+        tool_error("the log holds no decision");
+        return false;
+    }
+
+    name_models(l, names, sizeof(names));
+    tool_error("the log holds no decision of the model '%s' (there are: %s)",
+               model, names);
+
+    return false;
+}
+
 static bool
 choose_model(ledger_t *l, const char *wanted)
 {
     ledger_decision_t  *d;
     reco_str_t          found = { NULL, 0 };
+
+    if (!ledger_has_decisions(l, wanted)) {
+        return false;
+    }
 
     if (wanted) {
         l->model = ledger_word(l, (reco_str_t) { wanted, strlen(wanted) });
@@ -120,16 +182,11 @@ choose_model(ledger_t *l, const char *wanted)
     for (d = l->private->by_id; d; d = d->hh.next) {
         if (found.data && found.data != d->model.data) {
             tool_error("the log holds decisions of several models, '%s' and "
-                       "'%s' among them: choose one", found.data,
-                       d->model.data);
+                       "'%s' among them: choose one with --model NAME",
+                       found.data, d->model.data);
             return false;
         }
         found = d->model;
-    }
-
-    if (found.data == NULL) {
-        tool_error("the log holds no decision");
-        return false;
     }
 
     l->model = found;
@@ -569,6 +626,7 @@ ledger_close(ledger_t *l, const ledger_options_t *options)
     j.model = l->model.data;
     j.closing_ms = ledger_closing_ms(options->reward);
     l->reward = options->reward;
+    l->live = options->live;
 
     choose_end(l, options->as_of_ms);
     find_gaps(&j);

@@ -190,6 +190,15 @@ print_count(FILE *out, const char *name, uint64_t n)
     }
 }
 
+/* A live ledger has closed no decision: one without a reward may get it
+ * still. */
+static const char *
+outcome_words(const ledger_t *l, int outcome)
+{
+    return l->live && outcome == LEDGER_EXPIRED ? "without a reward"
+                                                : outcome_names[outcome];
+}
+
 void
 ledger_print(const ledger_t *l, FILE *out)
 {
@@ -206,7 +215,8 @@ ledger_print(const ledger_t *l, FILE *out)
 
     for (i = 0; i < LEDGER_NOUTCOMES; i++) {
         snprintf(name, sizeof(name), "%s%s",
-                 i < LEDGER_FALLBACK ? "" : "censored, ", outcome_names[i]);
+                 i < LEDGER_FALLBACK ? "" : "censored, ",
+                 outcome_words(l, i));
         print_count(out, name, c->outcome[i]);
     }
 

@@ -523,6 +523,47 @@ note(const thompson_t *t, const statistics_cell_t *cells, size_t n,
     }
 }
 
+/* In its largest whole unit. */
+static void
+duration_text(uint64_t ms, char *text, size_t size)
+{
+    size_t  i;
+
+    static const struct {
+        uint64_t     ms;
+        const char  *name;
+    } units[] = {
+        { 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" },
+        { 1, "ms" }
+    };
+
+    for (i = 0; ms % units[i].ms != 0; i++) { /* void */ }
+
+    snprintf(text, size, "%llu%s", (unsigned long long) (ms / units[i].ms),
+             units[i].name);
+}
+
+static void
+nothing_to_learn(const thompson_t *t)
+{
+    char                    text[32];
+    const train_t          *train = t->train;
+    const ledger_counts_t  *c = &train->ledger->counts;
+
+    duration_text(ledger_closing_ms(&train->model->reward), text,
+                  sizeof(text));
+
+    tool_error("there is no settled decision to learn from: of %llu, %llu are "
+               "still open (horizon %s), %llu fallbacks, %llu before a gap, "
+               "%llu left out%s", (unsigned long long) c->decisions,
+               (unsigned long long) c->outcome[LEDGER_OPEN], text,
+               (unsigned long long) c->outcome[LEDGER_FALLBACK],
+               (unsigned long long) c->outcome[LEDGER_GAP],
+               (unsigned long long) (t->unreadable + t->unattributed
+                                     + t->no_snapshot),
+               c->outcome[LEDGER_OPEN] > 0 ? ": wait, or use --live" : "");
+}
+
 static bool
 learn(thompson_t *t)
 {
@@ -549,7 +590,7 @@ learn(thompson_t *t)
     n = statistics_fold(t->statistics, t->last_day, t->train->half_life_days,
                         &cells);
     if (n == 0) {
-        tool_error("there is no settled decision to learn from");
+        nothing_to_learn(t);
         free(cells);
         return false;
     }

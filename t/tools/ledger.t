@@ -217,6 +217,26 @@ is(evaluate('--log', $d4, '--reward', 'buy', '--model', 'bar')->{n}, 1,
                              "$dir/none", '--reward', 'click');
 is($status, 1, 'a log that is not there');
 like($err, qr/^reco: .*none/, '... is named');
+
+mkdir "$dir/empty" or die $!;
+($status, $out, $err) = reco('eval', '--policy', 'uniform', '--log',
+                             "$dir/empty");
+is($status, 1, 'a folder without segments');
+like($err, qr/the log holds no decision$/, '... holds no decision');
+write_segment("$dir/two", 'edge-1', 1, 0, $t0, decision(1, $t0),
+              { %{ decision(2, $t0 + 1) }, model => 'cart' });
+for my $reward ([], ['--reward', 'click']) {
+    ($status, $out, $err) = reco('eval', '--policy', 'uniform', '--log',
+                                 "$dir/two", '--model', 'nope', @$reward);
+    is($status, 1, "a model that is not in the log @$reward");
+    like($err, qr/no decision of the model 'nope' \(there are: ('shop', 'cart'|'cart', 'shop')\)$/,
+         '... those that are get named');
+}
+($status, $out, $err) = reco('eval', '--policy', 'uniform', '--log',
+                             "$dir/two", '--reward', 'click');
+is($status, 1, 'several models');
+like($err, qr/choose one with --model NAME$/, '... says how to choose');
+
 is((reco('eval', '--log', $d1))[0], 2, 'no policy: wrong use');
 is((reco('eval', '--policy', 'uniform'))[0], 2, 'no log: wrong use');
 is((reco('eval', '--policy', 'best', '--log', $d1))[0], 2, 'no such policy');

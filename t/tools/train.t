@@ -401,7 +401,20 @@ spec(2, $arms);
     decision(1, $t0, actions => 2)), '--spec', "$dir/spec.json", '--out',
     "$dir/none.mdb");
 is($status, 1, 'nothing settled');
-like($err, qr/no settled decision/, '... says so');
+like($err, qr/no settled decision to learn from: of 1, 1 are still open \(horizon 30m\), 0 fallbacks, 0 before a gap, 0 left out: wait, or use --live/,
+     '... says why, and what helps');
+($status, $out, $err) = reco('train', '--log', log_of(
+    decision(1, $t0, actions => 2)), '--spec', "$dir/spec.json", '--out',
+    "$dir/live.mdb", '--live');
+is($status, 0, '--live');
+like($out, qr/^  without a reward +1$/m, 'a decision that is open may get one');
+unlike($out, qr/expired/, '... it is not called expired');
+($status, $out, $err) = reco('train', '--log', log_of(
+    decision(1, $t0, fallback => \1, generation => 0),
+    decision(2, $t0 + 10 * 86400_000, fallback => \1, generation => 0)),
+    '--spec', "$dir/spec.json", '--out', "$dir/none.mdb");
+like($err, qr/of 2, 0 are still open .*, 2 fallbacks, 0 before a gap, 0 left out$/,
+     'only fallbacks: no hint to wait');
 is_deeply([grep { /none/ } files($dir)], [], 'nothing is left');
 is((reco('train', '--log', $log, '--out', 'x'))[0], 2, 'no spec: wrong use');
 is((reco('train', '--log', $log, '--spec', $spec, '--out', 'x', '--prior',
