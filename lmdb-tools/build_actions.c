@@ -96,7 +96,8 @@ parse_active(const tool_csv_t *csv, reco_str_t s, bool *active)
             return true;
         }
     }
-    tool_csv_error(csv, columns[ACTIVE], "must be 1, 0, true or false");
+    tool_csv_refuse(csv, columns[ACTIVE], s,
+                    "must be 1, 0, true or false");
 
     return false;
 }
@@ -122,7 +123,7 @@ parse_action(const tool_csv_t *csv, const int *at, const reco_str_t *fields,
     }
 
     if (price.len && !tool_number_parse(price, &action->price)) {
-        tool_csv_error(csv, columns[PRICE], "is not a number");
+        tool_csv_refuse(csv, columns[PRICE], price, "is not a number");
         return false;
     }
 

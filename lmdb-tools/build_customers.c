@@ -120,7 +120,21 @@ build_close_customers(build_customers_t *c)
 /* ---- values ------------------------------------------------------------- */
 
 static bool
-refuse(const build_customers_t *c, const build_field_t *f, const char *words)
+refuse(const build_customers_t *c, const build_field_t *f, reco_str_t text,
+    const char *words)
+{
+    char  *name = tool_dup(f->name);
+
+    tool_csv_refuse(c->csv, name, text, "%s", words);
+    free(name);
+
+    return false;
+}
+
+/* The words name the value already, or it is nothing to show. */
+static bool
+refuse_plainly(const build_customers_t *c, const build_field_t *f,
+    const char *words)
 {
     char  *name = tool_dup(f->name);
 
@@ -145,12 +159,12 @@ convert(const build_customers_t *c, const build_field_t *f, reco_str_t text,
     if (f->number) {
         out->kind = RECO_VALUE_NUMBER;
         return tool_number_parse(text, &out->number)
-               || refuse(c, f, "is not a number");
+               || refuse(c, f, text, "is not a number");
     }
 
     if (!reco_id_is_valid(text)) {
-        return refuse(c, f, "must be at most 255 bytes of UTF-8 without "
-                      "control characters");
+        return refuse_plainly(c, f, "must be at most 255 bytes of UTF-8 "
+                              "without control characters");
     }
     out->kind = RECO_VALUE_WORD;
     out->word = text;
@@ -158,7 +172,7 @@ convert(const build_customers_t *c, const build_field_t *f, reco_str_t text,
     if (f->coded != NULL) {
         code = *out;
         if (reco_feature_convert(f->coded, &code, true, &err) != RECO_OK) {
-            return refuse(c, f, err.message);
+            return refuse_plainly(c, f, err.message);
         }
     }
 

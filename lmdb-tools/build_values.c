@@ -151,10 +151,14 @@ parse_state_field(const values_t *v, const reco_feature_t *f,
             out->number = in_bin(f, bin);
             return true;
         }
-        reco_error_set(&err, RECO_INVALID, "", "is not a bin, 0 to %u",
-                       f->nedges);
-        words = err.message;
-    } else if (!reco_id_is_valid(text)) {
+        name = tool_dup(f->name);
+        tool_csv_refuse(v->csv, name, text, "is not a bin, 0 to %u",
+                        f->nedges);
+        free(name);
+        return false;
+    }
+
+    if (!reco_id_is_valid(text)) {
         words = "must be at most 255 bytes of UTF-8 without control "
                 "characters";
     } else {
@@ -193,8 +197,8 @@ parse_key(values_t *v, const reco_str_t *fields, char *key, size_t *len)
         && (!parse_count(fields[v->slot], model->policy.slate, &slot)
             || slot == 0))
     {
-        tool_csv_error(v->csv, "slot", "is not a slot, 1 to %u",
-                       model->policy.slate);
+        tool_csv_refuse(v->csv, "slot", fields[v->slot],
+                        "is not a slot, 1 to %u", model->policy.slate);
         return false;
     }
 
@@ -225,11 +229,13 @@ parse_entry(const values_t *v, const reco_str_t *fields, reco_entry_t *out)
     out->action = (uint16_t) index;
 
     if (!tool_number_parse(fields[v->value], &out->value)) {
-        tool_csv_error(v->csv, "value", "is not a finite number");
+        tool_csv_refuse(v->csv, "value", fields[v->value],
+                        "is not a finite number");
         return false;
     }
     if (probability && (out->value < 0 || out->value > 1)) {
-        tool_csv_error(v->csv, "value", "is not a probability, 0 to 1");
+        tool_csv_refuse(v->csv, "value", fields[v->value],
+                        "is not a probability, 0 to 1");
         return false;
     }
 
@@ -237,7 +243,8 @@ parse_entry(const values_t *v, const reco_str_t *fields, reco_entry_t *out)
     if (v->visits >= 0 && fields[v->visits].len
         && !parse_count(fields[v->visits], UINT64_C(1) << 53, &out->visits))
     {
-        tool_csv_error(v->csv, "visits", "is not a count");
+        tool_csv_refuse(v->csv, "visits", fields[v->visits],
+                        "is not a count");
         return false;
     }
 

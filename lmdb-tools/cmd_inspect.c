@@ -3,6 +3,7 @@
  * a state's values, the resolved spec.
  */
 
+#include "models.h"
 #include "published.h"
 #include "reco_buf.h"
 
@@ -11,7 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SEPARATOR   '\x1f'
+#define SEPARATOR       '\x1f'
+#define SEPARATOR_TEXT  "\x1f"
 
 typedef struct {
     const char               *path;
@@ -180,11 +182,20 @@ values(const inspect_t *in, const reco_row_t *row)
 static int
 show_state(const inspect_t *in)
 {
-    char        *key = tool_strdup(in->state), *p;
+    char        *key, *p;
     bool         found;
     json_t      *a, *v;
     size_t       i;
     reco_row_t   row;
+
+    if (in->model->lookup == NULL) {
+        tool_error("%s: its policy '%s' has no table", in->at.path,
+                   reco_policy_name(&in->model->policy));
+        return 1;
+    }
+
+    /* an empty key is one separator */
+    key = tool_strdup(in->state[0] != '\0' ? in->state : SEPARATOR_TEXT);
 
     if (strchr(key, SEPARATOR) == NULL) {
         for (p = key; (p = strchr(p, ',')) != NULL; p++) {
@@ -192,8 +203,7 @@ show_state(const inspect_t *in)
         }
     }
 
-    found = in->model->lookup != NULL
-            && in->model->lookup(in->model->lookup_data, tool_str(key), &row);
+    found = in->model->lookup(in->model->lookup_data, tool_str(key), &row);
     free(key);
     if (!found) {
         tool_error("%s: there is no state '%s'", in->at.path, in->state);
@@ -311,6 +321,25 @@ state_fields(const reco_model_t *model)
     return a;
 }
 
+/* Those whose snapshots are in the folder. */
+static json_t *
+generations(const char *dir)
+{
+    size_t         i;
+    json_t        *a = json_array();
+    generations_t  g;
+
+    if (generations_open(&g, dir)) {
+        for (i = 0; i < g.n; i++) {
+            json_array_append_new(a,
+                json_integer((json_int_t) g.list[i].generation));
+        }
+        generations_close(&g);
+    }
+
+    return a;
+}
+
 static json_t *
 describe(const inspect_t *in)
 {
@@ -327,6 +356,9 @@ describe(const inspect_t *in)
     json_object_set_new(o, "generation",
                         json_integer((json_int_t) info->generation));
     json_object_set_new(o, "parent", json_integer((json_int_t) info->parent));
+    if (in->at.is_folder) {
+        json_object_set_new(o, "generations", generations(in->path));
+    }
     json_object_set_new(o, "built", time_or_null(info->built_ms));
     json_object_set_new(o, "published",
                         time_or_null(in->at.manifest.published_ms));
@@ -348,30 +380,62 @@ describe(const inspect_t *in)
     return o;
 }
 
-/* Lists of names in one line; actions are only counted. */
+static bool
+is_nothing(const json_t *value)
+{
+    return json_is_null(value)
+           || (json_is_array(value) && json_array_size(value) == 0)
+           || (json_is_string(value) && json_string_length(value) == 0);
+}
+
+static void
+print_item(const json_t *value)
+{
+    char  *text;
+
+    if (json_is_object(value)) {
+        value = json_object_get(value, "name");
+        if (value == NULL) {
+            return;
+        }
+    }
+
+    if (json_is_string(value)) {
+        printf(" %s", json_string_value(value));
+        return;
+    }
+
+    text = json_dumps(value, JSON_ENCODE_ANY);
+    printf(" %s", text ? text : "");
+    free(text);
+}
+
+/* Lists in one line, of objects the names; actions are only counted. */
 static void
 print_member(const char *key, const json_t *value)
 {
-    size_t        i;
-    const json_t  *item;
     char          *text;
+    size_t         i;
+    const json_t  *item;
 
     printf("%-16s", key);
+
     if (strcmp(key, "actions") == 0) {
         printf(" %zu", json_array_size(value));
+    } else if (is_nothing(value)) {
+        printf(" -");
     } else if (json_is_array(value)) {
         json_array_foreach(value, i, item) {
-            printf(" %s", json_is_object(item)
-                   ? json_string_value(json_object_get(item, "name"))
-                   : json_string_value(item));
+            print_item(item);
         }
-    } else if (json_is_string(value)) {
-        printf(" %s", json_string_value(value));
-    } else if (!json_is_null(value)) {
+    } else if (json_is_object(value)) {
         text = json_dumps(value, JSON_ENCODE_ANY);
         printf(" %s", text ? text : "");
         free(text);
+    } else {
+        print_item(value);
     }
+
     putchar('\n');
 }
 

@@ -218,7 +218,8 @@ print_reasons(const publish_t *p)
         if (p->force) {
             tool_warn("%s: %s", p->path, json_string_value(reason));
         } else {
-            tool_error("%s: refused: %s", p->path, json_string_value(reason));
+            tool_error("%s: refused: %s (--force publishes it anyway)",
+                       p->path, json_string_value(reason));
         }
     }
 }

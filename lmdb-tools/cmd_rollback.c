@@ -3,10 +3,13 @@
  * new one. Generations only rise, so that servers need no other rule.
  */
 
+#include "models.h"
 #include "published.h"
 
 #include <math.h>
 #include <string.h>
+
+#define GENERATIONS_NAMED   16
 
 typedef struct {
     const char  *dir;
@@ -83,8 +86,66 @@ choose(const rollback_t *r, const reco_manifest_t *current)
     return to;
 }
 
+/* "1, 2": those in the folder but the current one; an ellipsis before the
+ * newest of many. */
+static void
+name_generations(const rollback_t *r, uint64_t current, char *text,
+    size_t size)
+{
+    size_t         i, used = 0;
+    generations_t  g;
+
+    snprintf(text, size, "none");
+    if (!generations_open(&g, r->dir)) {
+        return;
+    }
+
+    i = g.n > GENERATIONS_NAMED ? g.n - GENERATIONS_NAMED : 0;
+    if (i > 0) {
+        used = (size_t) snprintf(text, size, "...");
+    }
+
+    for ( ; i < g.n && used < size; i++) {
+        if (g.list[i].generation != current && g.list[i].generation != 0) {
+            used += (size_t) snprintf(text + used, size - used, "%s%llu",
+                                      used ? ", " : "",
+                                      (unsigned long long)
+                                      g.list[i].generation);
+        }
+    }
+
+    generations_close(&g);
+}
+
+/* A current generation that cannot be read is never the same. */
 static bool
-rollback(const rollback_t *r, uint64_t to, reco_manifest_t *out)
+is_served(const rollback_t *r, const reco_manifest_t *current,
+    const char *path)
+{
+    char          served[PUBLISHED_PATH], names[512];
+    uint8_t       was[RECO_CHECKSUM_BYTES], is[RECO_CHECKSUM_BYTES];
+    reco_error_t  err;
+
+    snprintf(served, sizeof(served), "%s/%s", r->dir, current->file);
+
+    if (!published_is_sound(served, &err) || !published_content(served, is)
+        || !published_content(path, was) || memcmp(was, is, sizeof(is)) != 0)
+    {
+        return false;
+    }
+
+    name_generations(r, current->generation, names, sizeof(names));
+    tool_error("%s: generation %llu already has the content of %llu; name an "
+               "earlier one with --to (there are: %s)", r->dir,
+               (unsigned long long) current->generation,
+               (unsigned long long) (r->to ? r->to : current->parent), names);
+
+    return true;
+}
+
+static bool
+rollback(const rollback_t *r, uint64_t to, const reco_manifest_t *current,
+    reco_manifest_t *out)
 {
     char          path[PUBLISHED_PATH];
     reco_error_t  err;
@@ -94,6 +155,9 @@ rollback(const rollback_t *r, uint64_t to, reco_manifest_t *out)
     }
     if (!published_is_sound(path, &err)) {
         tool_fail(path, &err);
+        return false;
+    }
+    if (is_served(r, current, path)) {
         return false;
     }
     if (reco_publish(r->dir, path, to, tool_now_ms(), out, &err) != RECO_OK) {
@@ -126,7 +190,7 @@ cmd_rollback(int argc, char **argv)
     }
 
     to = choose(&r, &current);
-    if (to == 0 || !rollback(&r, to, &m)) {
+    if (to == 0 || !rollback(&r, to, &current, &m)) {
         return 1;
     }
 

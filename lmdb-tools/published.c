@@ -8,11 +8,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define CHECK_SECONDS  5
 #define CHECK_RATE     (256 * 1024)     /* bytes a second */
@@ -219,6 +223,140 @@ published_is_sound(const char *path, reco_error_t *err)
     }
 
     return false;
+}
+
+/* ---- content ------------------------------------------------------------ */
+
+/* With its length, so that no two lists of texts look alike. */
+static void
+add_text(XXH3_state_t *sum, reco_str_t text)
+{
+    uint64_t  len = text.len;
+
+    XXH3_128bits_update(sum, &len, sizeof(len));
+    if (len > 0) {
+        XXH3_128bits_update(sum, text.data, text.len);
+    }
+}
+
+typedef struct {
+    XXH3_state_t  *sum;
+    uint32_t       nfields;
+} content_t;
+
+static bool
+add_customer(void *data, reco_str_t key, const reco_customer_t *record)
+{
+    uint32_t      i;
+    content_t    *c = data;
+    reco_value_t  v;
+
+    add_text(c->sum, key);
+
+    for (i = 0; i < c->nfields; i++) {
+        v = reco_customer_field(record, (int) i);
+        XXH3_128bits_update(c->sum, &v.kind, sizeof(v.kind));
+
+        if (v.kind == RECO_VALUE_NUMBER) {
+            XXH3_128bits_update(c->sum, &v.number, sizeof(v.number));
+        } else if (v.kind == RECO_VALUE_WORD) {
+            add_text(c->sum, v.word);
+        }
+    }
+
+    return true;
+}
+
+static bool
+add_row(void *data, reco_str_t key, const reco_row_t *row)
+{
+    uint32_t      i;
+    content_t    *c = data;
+    reco_entry_t  e;
+
+    add_text(c->sum, key);
+    XXH3_128bits_update(c->sum, &row->visits, sizeof(row->visits));
+    XXH3_128bits_update(c->sum, &row->n, sizeof(row->n));
+
+    for (i = 0; i < row->n; i++) {
+        e = reco_row_entry(row, i);
+        XXH3_128bits_update(c->sum, &e.action, sizeof(e.action));
+        XXH3_128bits_update(c->sum, &e.value, sizeof(e.value));
+        XXH3_128bits_update(c->sum, &e.visits, sizeof(e.visits));
+    }
+
+    return true;
+}
+
+static void
+add_head(XXH3_state_t *sum, const reco_snapshot_t *s)
+{
+    uint8_t                      active;
+    uint32_t                     i;
+    const reco_action_t         *a;
+    const reco_catalogue_t      *c = &reco_snapshot_model(s)->catalogue;
+    const reco_snapshot_info_t  *info = reco_snapshot_info(s);
+
+    add_text(sum, tool_str(info->spec));
+    add_text(sum, tool_str(info->training));
+    add_text(sum, tool_str(info->hash_key));
+    XXH3_128bits_update(sum, &info->built_ms, sizeof(info->built_ms));
+    XXH3_128bits_update(sum, &info->customers, sizeof(info->customers));
+    XXH3_128bits_update(sum, &info->states, sizeof(info->states));
+
+    for (i = 0; i < info->ncustomer_fields; i++) {
+        add_text(sum, info->customer_fields[i]);
+    }
+
+    for (i = 0; i < c->n; i++) {
+        a = &c->actions[i];
+        active = a->active;
+        add_text(sum, a->id);
+        add_text(sum, a->name);
+        add_text(sum, a->category);
+        XXH3_128bits_update(sum, &a->price, sizeof(a->price));
+        XXH3_128bits_update(sum, &active, sizeof(active));
+    }
+}
+
+bool
+published_content(const char *path, uint8_t sum[RECO_CHECKSUM_BYTES])
+{
+    content_t            c;
+    reco_error_t         err;
+    reco_snapshot_t     *s;
+    XXH128_canonical_t   canonical;
+
+    if (reco_snapshot_open(path, NULL, &s, &err) != RECO_OK) {
+        tool_fail(path, &err);
+        return false;
+    }
+
+    c.sum = XXH3_createState();
+    if (c.sum == NULL) {
+        tool_error("out of memory");
+        exit(1);
+    }
+    c.nfields = reco_snapshot_info(s)->ncustomer_fields;
+
+    XXH3_128bits_reset(c.sum);
+    add_head(c.sum, s);
+
+    err.status = reco_snapshot_each_customer(s, add_customer, &c, &err);
+    if (err.status == RECO_OK) {
+        err.status = reco_snapshot_each_row(s, add_row, &c, &err);
+    }
+    if (err.status == RECO_OK) {
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(c.sum));
+        memcpy(sum, canonical.digest, RECO_CHECKSUM_BYTES);
+    } else {
+        tool_fail(path, &err);
+    }
+
+    XXH3_freeState(c.sum);
+    reco_snapshot_close(s);
+
+    return err.status == RECO_OK;
 }
 
 void

@@ -124,6 +124,12 @@ uint64_t tool_csv_total(const tool_csv_t *csv);
 void tool_csv_error(const tool_csv_t *csv, const char *column,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same with the field: "...: 'FIELD' WORDS", of a long one the beginning,
+ * and '?' for what a terminal would not show as it is. */
+void tool_csv_refuse(const tool_csv_t *csv, const char *column,
+    reco_str_t field, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* Writes a field with quotes where they are needed. */
 void tool_csv_write(FILE *f, reco_str_t field);
 

@@ -18,6 +18,7 @@
 #define BLOCK       65536
 #define MAX_ROW     (1 << 20)
 #define OPTIONS     (CSV_STRICT | CSV_STRICT_FINI)
+#define FIELD_SHOWN 64          /* bytes of a field in a message */
 
 struct tool_csv_s {
     tool_stream_t      *in;
@@ -434,6 +435,28 @@ tool_csv_error(const tool_csv_t *csv, const char *column, const char *fmt, ...)
         tool_error("%s:%llu: %s", csv->path,
                    (unsigned long long) csv->row_line, words);
     }
+}
+
+void
+tool_csv_refuse(const tool_csv_t *csv, const char *column, reco_str_t field,
+    const char *fmt, ...)
+{
+    char      shown[FIELD_SHOWN + 1], words[512];
+    size_t    i;
+    va_list   args;
+
+    for (i = 0; i < field.len && i < FIELD_SHOWN; i++) {
+        shown[i] = field.data[i] >= ' ' && field.data[i] <= '~'
+                   ? field.data[i] : '?';
+    }
+    shown[i] = '\0';
+
+    va_start(args, fmt);
+    vsnprintf(words, sizeof(words), fmt, args);
+    va_end(args);
+
+    tool_csv_error(csv, column, "'%s%s' %s", shown,
+                   field.len > FIELD_SHOWN ? "..." : "", words);
 }
 
 /* ---- writing ------------------------------------------------------------ */

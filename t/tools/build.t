@@ -280,8 +280,8 @@ my @wrong_actions = (
     ["name\nx\n", qr/wrong\.csv: there is no column 'id'/],
     ["id\n", qr/wrong\.csv: there are no actions/],
     ["id,price\na,1\nb,dear\n",
-     qr/wrong\.csv:3: column 'price': is not a number/],
-    ["id,active\na,yes\n", qr/wrong\.csv:2: column 'active': must be/],
+     qr/wrong\.csv:3: column 'price': 'dear' is not a number/],
+    ["id,active\na,yes\n", qr/wrong\.csv:2: column 'active': 'yes' must be/],
     ["id\na\nb\na\n", qr/wrong\.csv:4: column 'id': 'a' is also in line 2/],
     ["id,name\na,b\n\"\",c\n", qr/wrong\.csv:3: column 'id': must be 1 to/],
     ["id,id\na,b\n", qr/wrong\.csv:1: column 'id' is named twice/],
@@ -299,9 +299,11 @@ for my $case (@wrong_actions) {
 my @wrong_customers = (
     ["spend\n1\n", qr/wrong\.csv: there is no column 'customer'/],
     ["customer,spend\na,1\nb,much\n",
-     qr/wrong\.csv:3: column 'spend': is not a number/],
+     qr/wrong\.csv:3: column 'spend': 'much' is not a number/],
+    ["customer,spend\na,1\nb,\e[2J" . '9' x 100 . "x\n",
+     qr/column 'spend': '\?\[2J9{60}\.\.\.' is not a number$/],
     ["customer,spend\na,1\nb,nan\n",
-     qr/wrong\.csv:3: column 'spend': is not a number/],
+     qr/wrong\.csv:3: column 'spend': 'nan' is not a number/],
     ["customer,spend,gender\na,1,X\n", qr/wrong\.csv:2: column 'gender': /],
     ["customer,spend\n,1\n", qr/wrong\.csv:2: column 'customer': must be/],
     ["customer,spend\na,1\na,2\n", qr/wrong\.csv:3: column 'customer': /],
@@ -330,20 +332,20 @@ my @wrong_values = (
      qr/wrong\.csv: there is no column 'slot'/],
     ["$columns,colour\n", qr/column 'colour' is no feature of the state/],
     ["$columns\n4,FR,M,1,mug,1,1\n",
-     qr/wrong\.csv:2: column 'spend': is not a bin, 0 to 3/],
+     qr/wrong\.csv:2: column 'spend': '[^']+' is not a bin, 0 to 3/],
     ["$columns\n0,FR,X,1,mug,1,1\n", qr/wrong\.csv:2: column 'sex': /],
     ["$columns\n0,FR,M,3,mug,1,1\n",
-     qr/wrong\.csv:2: column 'slot': is not a slot, 1 to 2/],
+     qr/wrong\.csv:2: column 'slot': '[^']+' is not a slot, 1 to 2/],
     ["$columns\n0,FR,M,0,mug,1,1\n",
-     qr/wrong\.csv:2: column 'slot': is not a slot, 1 to 2/],
+     qr/wrong\.csv:2: column 'slot': '[^']+' is not a slot, 1 to 2/],
     ["$columns\n0,FR,M,1,cup,1,1\n",
      qr/wrong\.csv:2: column 'action': 'cup' is not in the catalogue/],
     ["$columns\n0,FR,M,1,mug,nan,1\n",
-     qr/wrong\.csv:2: column 'value': is not a finite number/],
+     qr/wrong\.csv:2: column 'value': '[^']+' is not a finite number/],
     ["$columns\n0,FR,M,1,mug,1e999,1\n",
-     qr/wrong\.csv:2: column 'value': is not a finite number/],
+     qr/wrong\.csv:2: column 'value': '[^']+' is not a finite number/],
     ["$columns\n0,FR,M,1,mug,1,-1\n",
-     qr/wrong\.csv:2: column 'visits': is not a count/],
+     qr/wrong\.csv:2: column 'visits': '[^']+' is not a count/],
     ["$columns\n0,FR,M,1,mug,1,1\n0,FR,0,1,mug,2,1\n",
      qr/wrong\.csv:3: column 'action': line 2 has a value for this/],
 );
@@ -357,7 +359,7 @@ for my $case (@wrong_values) {
 
 spec(policy => { type => 'p_table', slate => 1, state => ['country'] });
 spew("$dir/in/wrong.csv", "country,action,value\nFR,mug,1.5\n");
-refused('no probability', qr/wrong\.csv:2: column 'value': is not a prob/,
+refused('no probability', qr/wrong\.csv:2: column 'value': '[^']+' is not a prob/,
         @customers, '--values', "$dir/in/wrong.csv");
 spew("$dir/in/wrong.csv", "country,action,value\nFR,mug,0\n");
 refused('no mass', qr/wrong\.csv:2: .* are all 0/,
@@ -380,5 +382,28 @@ with_features({ name => 'age', type => 'number', from => ['customer'] });
                              '--out', "$dir/out/x.mdb");
 is($status, 0, 'a customer field without a column');
 like($err, qr/warning: .*no column 'age' for feature 'age'/, 'is warned of');
+
+# ---- inspect: what is not there ------------------------------------------
+
+spew("$dir/plain.json", '{"model": "plain", "actions": [{"id": "a"},'
+     . ' {"id": "b"}], "policy": {"type": "p_table", "state": []}}');
+spew("$dir/plain.csv", "action,value\na,0.75\nb,0.25\n");
+is((reco('build', "$dir/plain.json", '--values', "$dir/plain.csv", '--out',
+         "$dir/plain.mdb"))[0], 0, 'a table without a state');
+($status, $out, $err) = reco('inspect', "$dir/plain.mdb");
+like($out, qr/^\Q$_\E +-$/m, "inspect: no $_")
+    for qw(built published state customer_fields hash_key features);
+unlike($out, qr/ $/m, 'no line ends in a space');
+is_deeply(reco_json('inspect', "$dir/plain.mdb", '--state', '', '--json')
+          ->{values}, [{ action => 'a', value => 0.75, visits => 0 },
+                       { action => 'b', value => 0.25, visits => 0 }],
+          'the state without features');
+spew("$dir/weights.json", '{"model": "plain", "actions": [{"id": "a"}],'
+     . ' "policy": {"type": "weights", "weights": [1]}}');
+is((reco('build', "$dir/weights.json", '--out', "$dir/weights.mdb"))[0], 0,
+   'weights');
+($status, $out, $err) = reco('inspect', "$dir/weights.mdb", '--state', 'GB');
+is($status, 1, 'a state of a model without a table');
+like($err, qr/its policy 'weights' has no table$/, 'says so');
 
 done_testing();

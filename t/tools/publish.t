@@ -120,11 +120,25 @@ for my $case ([[qw(--to 4)], qr/generation 4 is the current one/],
 }
 is(current()->{generation}, 4, 'nothing changed');
 
-# 5 with the content of 1, then 6 with that of 5's parent, which is 1 too.
+# 5 with the content of 1: nothing is left to do for a second rollback.
 reco_json('rollback', $pub, '--to', 1, '--json');
-$answer = reco_json('rollback', $pub, '--json');
-is($answer->{parent}, 1, 'a second rollback goes to the same generation');
-is($answer->{version}, '1', 'and content');
+for my $case ([[], 1], [['--to', 1], 1], [['--to', 3], 3]) {
+    my ($args, $of) = @$case;
+
+    ($status, $out, $err) = reco('rollback', $pub, @$args);
+    is($status, 1, "rollback @$args to what is served fails");
+    like($err, qr/generation 5 already has the content of $of; name an earlier one with --to \(there are: 1, 2, 3, 4\)$/,
+         'says so, and where it may go');
+}
+is(current()->{generation}, 5, 'nothing changed');
+is_deeply(reco_json('inspect', $pub, '--json')->{generations}, [1 .. 5],
+          'inspect lists the generations of a folder');
+like((reco('inspect', $pub))[1], qr/^generations      1 2 3 4 5$/m,
+     'for people too');
+ok(!exists reco_json('inspect', $one, '--json')->{generations},
+   'and of a file none');
+is(reco_json('rollback', $pub, '--to', 2, '--json')->{generation}, 6,
+   'to another content');
 
 ($status, $out, $err) = reco('rollback', $dir);
 is($status, 1, 'rollback of a folder without snapshots');
@@ -156,7 +170,7 @@ sub refused {
 
 my $empty = snapshot('3', 0, 10);
 $answer = refused('an empty table', $empty,
-                  qr/refused: its policy is 'q_table', and its table is e/);
+                  qr/refused: its policy is 'q_table', and its table is empty \(--force publishes it anyway\)$/m);
 ok(!$answer->{published}, 'an empty table: as JSON');
 is(scalar @{ $answer->{reasons} }, 2, 'empty, and a collapse of coverage');
 
