@@ -54,6 +54,7 @@ typedef struct {
 
 typedef struct {
     const char  *name;
+    const char  *token_field;   /* in a reward */
 
     /* Fills request (already reset) for the model. RECO_INVALID with field
      * and position otherwise. args: the query string's text for GET, where

@@ -553,6 +553,7 @@ render_health(reco_buf_t *out, reco_str_t model, reco_str_t version,
 
 const reco_format_t  reco_format_offers = {
     .name = "offers",
+    .token_field = "decision_id",
     .parse_decide = parse_decide,
     .render_decision = render_decision,
     .parse_reward = parse_reward,

@@ -28,6 +28,7 @@
     X(ERR_LOG_OPEN,         "log_open")                                       \
     X(ERR_LOG_WRITE,        "log_write")                                      \
     X(ERR_LOG_SYNC,         "log_sync")                                       \
+    X(ERR_LOG_CLOSE,        "log_close")                                      \
     X(ERR_SNAPSHOT,         "snapshot")                                       \
     X(ERR_GEO,              "geo")
 
@@ -46,6 +47,8 @@
       "Decisions whose state was not in the table of values")                 \
     X(CUSTOMER_UNKNOWN,     "unknown_customer_decisions",                     \
       "Decisions for a customer without a record in the snapshot")            \
+    X(UNKNOWN_FIELDS,       "unknown_fields",                                 \
+      "Features and actions of requests that the model does not know")        \
     X(LOG_BYTES,            "log_written_bytes",                              \
       "Bytes written to the event log")                                       \
     X(LOG_WRITES,           "log_writes",                                     \

@@ -44,6 +44,8 @@ ngx_http_reco_serve(ngx_http_reco_model_t *model,
     model->bounds_generation = served->generation;
     model->record_bound = reco_event_decision_bound(served->core);
     model->answer_bound = reco_answer_bound(served->core, false);
+    model->wants_country = ngx_http_reco_wants_country(served->core);
+    model->last_seed = ngx_http_reco_last_seed(model);
 }
 
 
@@ -65,7 +67,7 @@ ngx_http_reco_decide(ngx_http_request_t *r, ngx_http_reco_served_t *served,
 
     ngx_http_reco_customer(served, &customer);
 
-    if (ngx_http_reco_wants_country(served->core)) {
+    if (served->model->wants_country) {
         request->country = ngx_http_reco_country(r);
     }
 
@@ -128,6 +130,7 @@ ngx_http_reco_customer(ngx_http_reco_served_t *served,
 
     customer->data = NULL;
     customer->len = 0;
+    ws->last_key = 0;
 
     if (request->customer.len == 0) {
         return;
@@ -136,6 +139,9 @@ ngx_http_reco_customer(ngx_http_reco_served_t *served,
     request->customer_key = reco_customer_key(ngx_http_reco_worker.conf->secret,
                                               request->customer,
                                               ws->customer_key);
+
+    ws->last_key = ngx_http_reco_last_key(served->model,
+                                          request->customer_key);
 
     if (served->model->snapshot) {
         (void) reco_snapshot_customer(served->model->snapshot,
@@ -149,10 +155,6 @@ ngx_http_reco_wants_country(const reco_model_t *core)
 {
     uint32_t               i, j;
     const reco_feature_t  *f;
-
-    if (ngx_http_reco_worker.geo == NULL) {
-        return 0;
-    }
 
     for (i = 0; i < core->nfeatures; i++) {
         f = &core->features[i];
@@ -257,10 +259,7 @@ ngx_http_reco_record(ngx_http_reco_served_t *served,
 
     ngx_http_reco_count_decision(served);
 
-    if (ws->request.customer_key.len) {
-        ngx_http_reco_last_set(served->model, ws->request.customer_key,
-                               &result->id, ws->request.time_ms);
-    }
+    ngx_http_reco_last_set(ws->last_key, ws->request.time_ms);
 
     rc = ngx_http_reco_log_begin(served->model->record_bound, &b, &event.seq);
 
@@ -293,7 +292,7 @@ ngx_http_reco_record(ngx_http_reco_served_t *served,
 static void
 ngx_http_reco_count_decision(ngx_http_reco_served_t *served)
 {
-    uint32_t          i, *labels;
+    uint32_t          i, n, *labels;
     reco_decision_t  *decision;
 
     decision = &ngx_http_reco_worker.workspace->decision;
@@ -306,6 +305,11 @@ ngx_http_reco_count_decision(ngx_http_reco_served_t *served)
 
     } else {
         labels = served->model->action_labels;
+        n = ngx_http_reco_worker.workspace->request.unknown_fields;
+
+        if (n) {
+            ngx_http_reco_count_n(NGX_HTTP_RECO_UNKNOWN_FIELDS, n);
+        }
 
         if (decision->low_mass) {
             ngx_http_reco_count(NGX_HTTP_RECO_LOW_MASS);

@@ -4,7 +4,8 @@
  * The module, bottom-up:
  *
  *   ngx_http_reco_zone.c       shared memory: counters, action labels, latency,
- *                              last decisions, verified file identities
+ *                              verified file identities
+ *   ngx_http_reco_last.c       shared memory: last decisions
  *   ngx_http_reco_log.c        event log of one worker: buffer, one write a
  *                              turn of the event loop, waiting requests
  *   ngx_http_reco_model.c      snapshots of one worker: manifest timer, checksum
@@ -18,6 +19,7 @@
  *   ngx_http_reco_status.c     content handlers of reco_status, reco_health
  *   ngx_http_reco_variables.c  $reco_action and the others
  *   ngx_http_reco_fallback.c   models of reco_fallback
+ *   ngx_http_reco_check.c      warnings: what is configured and not there
  *   ngx_http_reco_conf.c       directive setters of the http level
  *   ngx_http_reco_conf_loc.c   directive setters of locations
  *   ngx_http_reco_module.c     commands, contexts, configuration, processes
@@ -74,6 +76,10 @@ typedef struct {
                                                   set (perhaps without actions),
                                                   policy "first" */
 
+    ngx_array_t               *features;       /* ngx_str_t: names that some
+                                                  reco_decide gives it; NULL:
+                                                  none */
+
     /* one worker's; set from init_process on */
     reco_snapshot_t           *snapshot;       /* NULL: fallback */
     uint64_t                   generation;
@@ -82,11 +88,13 @@ typedef struct {
     uint32_t                  *fallback_labels;
     void                      *watch;          /* ngx_http_reco_model.c's */
 
-    /* one worker's: bounds of the model they were computed for */
+    /* one worker's: of the model they were computed for */
     const reco_model_t        *bounds_of;
     uint64_t                   bounds_generation;
     size_t                     record_bound;
     size_t                     answer_bound;
+    ngx_uint_t                 wants_country;
+    uint64_t                   last_seed;
 } ngx_http_reco_model_t;
 
 
@@ -159,6 +167,7 @@ typedef struct {
     reco_reward_request_t      reward;
     reco_error_t               error;
     char                       customer_key[32];
+    uint64_t                   last_key;       /* of customer_key; 0: none */
     reco_arena_t               arena;          /* decoded strings of one text */
     char                      *text;           /* answers are rendered here */
     size_t                     text_size;
@@ -171,6 +180,8 @@ typedef struct {
     ngx_http_reco_workspace_t  *workspace;
     reco_id_source_t            ids;
     reco_geo_t                 *geo;           /* NULL: none usable */
+    ngx_uint_t                  undecided;     /* told of a variable without a
+                                                  reco_decide */
 } ngx_http_reco_worker_t;
 
 /* the only global besides the module: this worker; conf is NULL in a master,
@@ -229,6 +240,13 @@ void ngx_http_reco_log_forget(ngx_http_reco_wait_t *wait);
 void ngx_http_reco_model_test(ngx_conf_t *cf, ngx_http_reco_model_t *model);
 ngx_int_t ngx_http_reco_model_init_process(ngx_cycle_t *cycle);
 void ngx_http_reco_model_exit_process(ngx_cycle_t *cycle);
+
+/* Init module: warns where the workers' user cannot write to the log folder. */
+ngx_int_t ngx_http_reco_check_log(ngx_cycle_t *cycle);
+/* Warns of names in the configuration that this snapshot's model lacks. */
+void ngx_http_reco_check_names(ngx_http_reco_model_t *model,
+    const reco_model_t *core, uint64_t generation, ngx_log_t *log);
+
 ngx_int_t ngx_http_reco_geo_init_process(ngx_cycle_t *cycle);
 void ngx_http_reco_geo_exit_process(ngx_cycle_t *cycle);
 
@@ -258,13 +276,15 @@ void ngx_http_reco_latency(uint64_t nsec);
 void ngx_http_reco_zone_generation(ngx_http_reco_model_t *model,
     uint64_t generation, uint64_t published_ms);
 
-/* Last decisions: keyed by hash of model and customer key. */
-void ngx_http_reco_last_set(ngx_http_reco_model_t *model, reco_str_t key,
-    const reco_id_t *id, uint64_t time_ms);
+/* ngx_http_reco_last.c: by a key of model and customer. 0: there is no zone. A model
+ * has a seed of its own, last_seed, that ngx_http_reco_serve() sets. */
+uint64_t ngx_http_reco_last_seed(ngx_http_reco_model_t *model);
+uint64_t ngx_http_reco_last_key(ngx_http_reco_model_t *model,
+    reco_str_t customer);
+void ngx_http_reco_last_set(uint64_t key, uint64_t time_ms);
 /* NGX_OK known; NGX_DECLINED proven never to have had one on this node since
  * its log began; NGX_AGAIN cannot tell. */
-ngx_int_t ngx_http_reco_last_known(ngx_http_reco_model_t *model,
-    reco_str_t key);
+ngx_int_t ngx_http_reco_last_known(uint64_t key);
 /* The log folder held segments when the zone was new: nothing can be proven */
 void ngx_http_reco_zone_has_past(void);
 
@@ -389,7 +409,8 @@ ngx_int_t ngx_http_reco_text(reco_buf_t *b, size_t size);
  * did not fit. */
 ngx_buf_t *ngx_http_reco_text_buf(ngx_http_request_t *r, reco_buf_t *b);
 
-ngx_int_t ngx_http_reco_add_header(ngx_http_request_t *r, const char *name,
+/* The name must outlive the request. */
+ngx_int_t ngx_http_reco_add_header(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
 
 /* Sends a JSON answer; returns what to finalize with. */

@@ -21,6 +21,9 @@ static void ngx_http_reco_recommend_share(ngx_http_request_t *r,
     ngx_http_reco_result_t *result);
 
 
+static ngx_str_t  ngx_http_reco_decision_id = ngx_string("Reco-Decision-Id");
+static ngx_str_t  ngx_http_reco_generation = ngx_string("Reco-Generation");
+static ngx_str_t  ngx_http_reco_fallback = ngx_string("Reco-Fallback");
 static ngx_str_t  ngx_http_reco_one = ngx_string("1");
 
 
@@ -232,9 +235,10 @@ ngx_http_reco_recommend_headers(ngx_http_request_t *r,
     generation.len = ngx_sprintf(generation.data, "%uL", result->generation)
                      - generation.data;
 
-    if (ngx_http_reco_add_header(r, "Reco-Decision-Id", &result->token)
+    if (ngx_http_reco_add_header(r, &ngx_http_reco_decision_id,
+                                 &result->token)
         != NGX_OK
-        || ngx_http_reco_add_header(r, "Reco-Generation", &generation)
+        || ngx_http_reco_add_header(r, &ngx_http_reco_generation, &generation)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -244,7 +248,8 @@ ngx_http_reco_recommend_headers(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    return ngx_http_reco_add_header(r, "Reco-Fallback", &ngx_http_reco_one);
+    return ngx_http_reco_add_header(r, &ngx_http_reco_fallback,
+                                    &ngx_http_reco_one);
 }
 
 

@@ -28,6 +28,9 @@ static ngx_int_t ngx_http_reco_wait_send(ngx_http_reco_ctx_t *ctx,
     ngx_int_t rc);
 
 
+static ngx_str_t  ngx_http_reco_allow = ngx_string("Allow");
+static ngx_str_t  ngx_http_reco_retry_after = ngx_string("Retry-After");
+static ngx_str_t  ngx_http_reco_unlogged = ngx_string("Reco-Unlogged");
 static ngx_str_t  ngx_http_reco_one = ngx_string("1");
 
 
@@ -60,7 +63,7 @@ ngx_http_reco_check(ngx_http_request_t *r, unsigned methods)
         ngx_http_reco_count(NGX_HTTP_RECO_ERR_MEDIA_TYPE);
         return ngx_http_reco_refuse(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
                                     "media_type",
-                                    "the body must be application/json");
+                                    "send Content-Type: application/json");
     }
 
     rlcf = ngx_http_get_module_loc_conf(r, ngx_http_reco_module);
@@ -127,7 +130,7 @@ ngx_http_reco_check_method(ngx_http_request_t *r, unsigned methods)
 
     ngx_memcpy(allow.data, buf + 2, allow.len);
 
-    if (ngx_http_reco_add_header(r, "Allow", &allow) != NGX_OK) {
+    if (ngx_http_reco_add_header(r, &ngx_http_reco_allow, &allow) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -295,7 +298,7 @@ ngx_http_reco_text_buf(ngx_http_request_t *r, reco_buf_t *b)
 
 
 ngx_int_t
-ngx_http_reco_add_header(ngx_http_request_t *r, const char *name,
+ngx_http_reco_add_header(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
@@ -309,8 +312,7 @@ ngx_http_reco_add_header(ngx_http_request_t *r, const char *name,
 #if (nginx_version >= 1023000)
     h->next = NULL;
 #endif
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
+    h->key = *name;
     h->value = *value;
 
     return NGX_OK;
@@ -564,7 +566,8 @@ ngx_http_reco_wait_send(ngx_http_reco_ctx_t *ctx, ngx_int_t rc)
 
         ngx_http_reco_count(NGX_HTTP_RECO_ERR_REWARD_UNLOGGED);
 
-        if (ngx_http_reco_add_header(r, "Retry-After", &ngx_http_reco_one)
+        if (ngx_http_reco_add_header(r, &ngx_http_reco_retry_after,
+                                     &ngx_http_reco_one)
             != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -581,7 +584,8 @@ ngx_http_reco_wait_send(ngx_http_reco_ctx_t *ctx, ngx_int_t rc)
         ctx->result->unlogged = 1;
         ngx_http_reco_count(NGX_HTTP_RECO_UNLOGGED);
 
-        if (ngx_http_reco_add_header(r, "Reco-Unlogged", &ngx_http_reco_one)
+        if (ngx_http_reco_add_header(r, &ngx_http_reco_unlogged,
+                                     &ngx_http_reco_one)
             != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;

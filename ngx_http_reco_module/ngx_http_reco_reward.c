@@ -89,7 +89,8 @@ ngx_http_reco_reward_run(ngx_http_request_t *r, reco_str_t body)
 
     if (!event.has_decision
         && !rlcf->accept_unknown
-        && ngx_http_reco_last_known(rlcf->model, event.customer_key)
+        && ngx_http_reco_last_known(ngx_http_reco_last_key(rlcf->model,
+                                                           event.customer_key))
            == NGX_DECLINED)
     {
         ngx_http_reco_count(NGX_HTTP_RECO_ERR_NO_DECISION);
@@ -185,7 +186,7 @@ ngx_http_reco_reward_check(ngx_http_request_t *r, reco_reward_event_t *event)
                               "model and customer");
 
     default:
-        return reco_error_set(&ws->error, rc, "decision",
+        return reco_error_set(&ws->error, rc, rlcf->format->token_field,
                               "must be a decision's token");
     }
 }

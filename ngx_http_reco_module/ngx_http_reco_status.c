@@ -108,7 +108,7 @@ ngx_http_reco_status_handler(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
     ngx_buf_t                 *b;
-    ngx_str_t                  allow;
+    ngx_str_t                  name, allow;
     reco_buf_t                 text;
     ngx_http_reco_zone_t      *zone;
     ngx_http_reco_loc_conf_t  *rlcf;
@@ -121,8 +121,9 @@ ngx_http_reco_status_handler(ngx_http_request_t *r)
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
         ngx_http_reco_count(NGX_HTTP_RECO_ERR_METHOD);
+        ngx_str_set(&name, "Allow");
         ngx_str_set(&allow, "GET, HEAD");
-        (void) ngx_http_reco_add_header(r, "Allow", &allow);
+        (void) ngx_http_reco_add_header(r, &name, &allow);
         return NGX_HTTP_NOT_ALLOWED;
     }
 

@@ -1,6 +1,7 @@
 /*
  * ngx_http_reco_zone.c - shared memory: counters, labels, latency, served
- * generations, verified files, last decisions (layout: ngx_http_reco_zone.h).
+ * generations, verified files (layout: ngx_http_reco_zone.h; last decisions are
+ * in ngx_http_reco_last.c).
  *
  * Everything here works without a reco_zone too: nothing is counted, nothing
  * is known.
@@ -48,11 +49,6 @@ static void ngx_http_reco_fact_labels(ngx_http_reco_zone_t *zone,
 static ngx_http_reco_verified_t *ngx_http_reco_verified_slot(
     ngx_http_reco_zone_t *zone, uint64_t hash);
 static ngx_uint_t ngx_http_reco_claim_is_stale(uint64_t state);
-static ngx_http_reco_set_t *ngx_http_reco_last_find_set(
-    ngx_http_reco_zone_t *zone, ngx_http_reco_model_t *model, reco_str_t key,
-    uint64_t *hash);
-static ngx_http_reco_last_t *ngx_http_reco_last_choose(
-    ngx_http_reco_set_t *set, uint64_t hash, ngx_atomic_uint_t *seq);
 
 
 /*
@@ -617,168 +613,4 @@ ngx_http_reco_claim_is_stale(uint64_t state)
     }
 
     return kill(pid, 0) == -1 && ngx_errno == ESRCH;
-}
-
-
-/* ---- last decisions ---- */
-
-void
-ngx_http_reco_last_set(ngx_http_reco_model_t *model, reco_str_t key,
-    const reco_id_t *id, uint64_t time_ms)
-{
-    uint64_t               hash;
-    ngx_uint_t             i;
-    ngx_atomic_uint_t      seq;
-    ngx_http_reco_set_t   *set;
-    ngx_http_reco_zone_t  *zone;
-    ngx_http_reco_last_t  *slot;
-
-    zone = ngx_http_reco_zone();
-
-    if (zone == NULL) {
-        return;
-    }
-
-    set = ngx_http_reco_last_find_set(zone, model, key, &hash);
-
-    for (i = 0; i < NGX_HTTP_RECO_WAYS; i++) {
-        slot = ngx_http_reco_last_choose(set, hash, &seq);
-
-        if (slot == NULL) {
-            break;
-        }
-
-        if (!ngx_atomic_cmp_set(&slot->seq, seq, seq + 1)) {
-            continue;
-        }
-
-        /* The mark comes before the loss, and readers look at it last. */
-
-        if (slot->key != 0 && slot->key != hash) {
-            set->evicted = 1;
-            ngx_http_reco_count(NGX_HTTP_RECO_LAST_EVICTED);
-        }
-
-        ngx_memory_barrier();
-
-        slot->key = hash;
-        slot->time_ms = time_ms;
-        slot->id = *id;
-
-        ngx_memory_barrier();
-
-        slot->seq = seq + 2;
-
-        return;
-    }
-
-    /* every slot is being written, or was by workers that are no more */
-
-    set->evicted = 1;
-    ngx_http_reco_count(NGX_HTTP_RECO_LAST_EVICTED);
-}
-
-
-ngx_int_t
-ngx_http_reco_last_known(ngx_http_reco_model_t *model, reco_str_t key)
-{
-    uint64_t               hash, found;
-    ngx_uint_t             i, unsure;
-    ngx_atomic_uint_t      seq;
-    ngx_http_reco_set_t   *set;
-    ngx_http_reco_zone_t  *zone;
-    ngx_http_reco_last_t  *slot;
-
-    zone = ngx_http_reco_zone();
-
-    if (zone == NULL) {
-        return NGX_AGAIN;
-    }
-
-    set = ngx_http_reco_last_find_set(zone, model, key, &hash);
-    unsure = 0;
-
-    for (i = 0; i < NGX_HTTP_RECO_WAYS; i++) {
-        slot = &set->slots[i];
-
-        seq = slot->seq;
-        ngx_memory_barrier();
-        found = slot->key;
-        ngx_memory_barrier();
-
-        if ((seq & 1) || slot->seq != seq) {
-            unsure = 1;
-            continue;
-        }
-
-        if (found == hash) {
-            return NGX_OK;
-        }
-    }
-
-    ngx_memory_barrier();
-
-    if (unsure || set->evicted || zone->has_past) {
-        return NGX_AGAIN;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-static ngx_http_reco_set_t *
-ngx_http_reco_last_find_set(ngx_http_reco_zone_t *zone,
-    ngx_http_reco_model_t *model, reco_str_t key, uint64_t *hash)
-{
-    reco_str_t  name;
-
-    name.data = (char *) model->name.data;
-    name.len = model->name.len;
-
-    *hash = ngx_http_reco_hash(zone, name, key);
-
-    return &zone->sets[*hash % zone->nsets];
-}
-
-
-/* The slot for a decision: the customer's own, a free one, or the one whose
- * decision is oldest. NULL when all are being written. */
-
-static ngx_http_reco_last_t *
-ngx_http_reco_last_choose(ngx_http_reco_set_t *set, uint64_t hash,
-    ngx_atomic_uint_t *seq)
-{
-    uint64_t               key, time_ms, oldest;
-    ngx_uint_t             i;
-    ngx_atomic_uint_t      s;
-    ngx_http_reco_last_t  *slot, *choice;
-
-    choice = NULL;
-    oldest = 0;
-
-    for (i = 0; i < NGX_HTTP_RECO_WAYS; i++) {
-        slot = &set->slots[i];
-
-        s = slot->seq;
-        ngx_memory_barrier();
-        key = slot->key;
-        time_ms = key ? slot->time_ms : 0;
-
-        if (s & 1) {
-            continue;
-        }
-
-        if (key == hash) {
-            *seq = s;
-            return slot;
-        }
-
-        if (choice == NULL || time_ms < oldest) {
-            choice = slot;
-            oldest = time_ms;
-            *seq = s;
-        }
-    }
-
-    return choice;
 }

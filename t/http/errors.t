@@ -89,6 +89,8 @@ for my $type ('text/plain', 'application/x-www-form-urlencoded', 'json',
     refused($n->request('POST', '/decide', '{}', { 'Content-Type' => $type }),
         415, 'media_type', "Content-Type: $type");
 }
+like $n->request('POST', '/decide', '{}', { 'Content-Type' => 'a/b' })
+    ->{body}, qr/send Content-Type: application\/json/, '415 says what to send';
 is $n->request('GET', '/decide', undef, { 'Content-Type' => 'text/html' })
     ->{status}, 200, 'a GET has no body to have a type';
 
@@ -202,7 +204,7 @@ is $n->request('POST', '/own-page', '{x')->{status}, 400,
 my $metrics = $n->request('GET', '/metrics')->{body};
 my %errors = $metrics =~ /^reco_errors_total\{reason="(\w+)"\} (\d+)$/mg;
 is $errors{method}, 17, 'methods counted';
-is $errors{media_type}, 9, 'media types counted';
+is $errors{media_type}, 10, 'media types counted';
 is $errors{none_eligible}, 4, 'without an eligible action counted';
 cmp_ok $errors{invalid}, '>=', 20, 'invalid ones counted';
 is $errors{internal}, 0, 'no internal error';

@@ -99,7 +99,14 @@ for my $what (sort keys %forged) {
 is errors($n)->{forged}, scalar keys %forged, '... counted';
 is scalar(() = $n->rewards), $rewards, '... and not in the log';
 
-is reward('/reward', decision => 'x')->{status}, 400, 'no token by its form';
+$a = reward('/reward', decision => 'x');
+is $a->{status}, 400, 'no token by its form';
+is $a->{json}{error}{field}, 'decision', '... says in which field';
+$a = $n->json('PUT', '/offers', { customer_id => 'c1', timestamp =>
+    '2026-11-22', accepted_one_of_the_three_offers => JSON::PP::true,
+    decision_id => 'x' });
+is $a->{status}, 400, '... in the offers format too';
+is $a->{json}{error}{field}, 'decision_id', '... by its own name';
 my $anonymous = decide('/decide');
 is reward('/reward', decision => $anonymous)->{status}, 200,
     'a decision without a customer: a reward without one';
@@ -111,7 +118,7 @@ is reward('/reward', customer => 'c1')->{status}, 200,
 ok !exists +($n->rewards)[-1]{decision}, '... no decision in the record';
 
 # a token of the offers contract
-my $a = $n->json('PUT', '/offers', { customer_id => 'c1',
+$a = $n->json('PUT', '/offers', { customer_id => 'c1',
     timestamp => '2026-11-22', accepted_one_of_the_three_offers =>
     JSON::PP::true, decision_id => $token });
 is $a->{status}, 200, 'offers: a token';
