@@ -13,6 +13,8 @@ static ngx_int_t ngx_http_reco_format_arg(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_http_reco_loc_conf_t *rlcf);
 static ngx_int_t ngx_http_reco_decide_arg(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_http_reco_decide_conf_t *decide);
+static ngx_int_t ngx_http_reco_feature_wanted(ngx_conf_t *cf,
+    ngx_http_reco_model_t *model, ngx_str_t *name);
 static ngx_int_t ngx_http_reco_feature_arg(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_http_reco_decide_conf_t *decide);
 static ngx_http_complex_value_t *ngx_http_reco_complex(ngx_conf_t *cf,
@@ -378,7 +380,48 @@ ngx_http_reco_feature_arg(ngx_conf_t *cf, ngx_str_t *arg,
 
     feature->name = name;
 
+    if (ngx_http_reco_feature_wanted(cf, decide->model, &name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_reco_compile(cf, &s, &feature->value);
+}
+
+
+/* Each name once, for the warning where a snapshot does not know it. */
+
+static ngx_int_t
+ngx_http_reco_feature_wanted(ngx_conf_t *cf, ngx_http_reco_model_t *model,
+    ngx_str_t *name)
+{
+    ngx_str_t   *wanted;
+    ngx_uint_t   i;
+
+    if (model->features == NULL) {
+        model->features = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+        if (model->features == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    wanted = model->features->elts;
+
+    for (i = 0; i < model->features->nelts; i++) {
+        if (wanted[i].len == name->len
+            && ngx_memcmp(wanted[i].data, name->data, name->len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    wanted = ngx_array_push(model->features);
+    if (wanted == NULL) {
+        return NGX_ERROR;
+    }
+
+    *wanted = *name;
+
+    return NGX_OK;
 }
 
 

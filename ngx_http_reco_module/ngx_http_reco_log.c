@@ -11,7 +11,7 @@
  *
  * A failure (full disk, folder gone, file-size limit) costs the records of its
  * turn; opening is tried again at most once a second, and a person is told at
- * most once a minute.
+ * most once a minute of one cause.
  */
 
 #include "ngx_http_reco_log.h"
@@ -34,6 +34,8 @@ static ngx_int_t ngx_http_reco_log_reserve(ngx_http_reco_log_t *log,
 static ngx_int_t ngx_http_reco_log_write(ngx_http_reco_log_t *log);
 static ngx_int_t ngx_http_reco_log_append(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_mark(ngx_http_reco_log_t *log);
+static ngx_uint_t ngx_http_reco_log_told(ngx_http_reco_log_t *log,
+    const char *message);
 static void ngx_http_reco_log_check_link(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_link(ngx_queue_t *queue,
     ngx_http_reco_wait_t *wait);
@@ -447,7 +449,7 @@ ngx_http_reco_log_append(ngx_http_reco_log_t *log)
                     log->told = 0;
                     ngx_log_error(NGX_LOG_NOTICE, log->cycle->log, 0,
                                   "reco: event log is written again, %ui "
-                                  "records were lost", log->nlost);
+                                  "record(s) lost", log->nlost);
                 }
 
                 log->nlost = 0;
@@ -511,7 +513,7 @@ ngx_http_reco_log_check_link(ngx_http_reco_log_t *log)
         return;
     }
 
-    reco_error_set(&error, RECO_IO, "", "'%s' was removed",
+    reco_error_set(&error, RECO_IO, "", "'%s': file was removed",
                    log->segment.name);
     ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_WRITE, "cannot write",
                              &error);
@@ -528,19 +530,65 @@ ngx_http_reco_log_failed(ngx_http_reco_log_t *log,
 {
     ngx_http_reco_count(counter);
 
-    if (log->complained
-        && ngx_current_msec - log->complained_at < NGX_HTTP_RECO_LOG_COMPLAIN)
-    {
+    if (ngx_http_reco_log_told(log, error->message)) {
         return;
     }
 
     ngx_log_error(NGX_LOG_CRIT, log->cycle->log, 0,
-                  "reco: event log in \"%V\": %s: %s; %ui records lost so far",
+                  "reco: event log in \"%V\": %s: %s; %ui record(s) lost so far",
                   &log->conf->path, what, error->message, log->nlost);
 
-    log->complained = 1;
-    log->complained_at = ngx_current_msec;
     log->told = 1;
+}
+
+
+/*
+ * Whether a person was told of this cause within the last minute. A cause is
+ * what a message ends in, the system's words; more causes than there is room
+ * for wait for the oldest one's minute.
+ */
+
+static ngx_uint_t
+ngx_http_reco_log_told(ngx_http_reco_log_t *log, const char *message)
+{
+    uint32_t                hash;
+    u_char                 *words, *colon;
+    ngx_uint_t              i;
+    ngx_http_reco_cause_t  *cause, *free;
+
+    words = (u_char *) message;
+
+    while ((colon = ngx_strstrn(words, ": ", 1)) != NULL) {
+        words = colon + 2;
+    }
+
+    hash = ngx_crc32_short(words, ngx_strlen(words));
+    free = NULL;
+
+    for (i = 0; i < NGX_HTTP_RECO_LOG_CAUSES; i++) {
+        cause = &log->causes[i];
+
+        if (!cause->used
+            || ngx_current_msec - cause->told_at >= NGX_HTTP_RECO_LOG_COMPLAIN)
+        {
+            free = cause;
+            continue;
+        }
+
+        if (cause->hash == hash) {
+            return 1;
+        }
+    }
+
+    if (free == NULL) {
+        return 1;
+    }
+
+    free->hash = hash;
+    free->told_at = ngx_current_msec;
+    free->used = 1;
+
+    return 0;
 }
 
 

@@ -19,6 +19,9 @@
 #endif
 
 
+#define NGX_HTTP_RECO_LOG_CAUSES  4
+
+
 typedef struct ngx_http_reco_closing_s  ngx_http_reco_closing_t;
 
 /* a segment that is complete and waits to be synced and renamed */
@@ -45,6 +48,14 @@ typedef struct {
     reco_status_t              status;
     reco_error_t               error;
 } ngx_http_reco_recovery_t;
+
+
+/* of failures that a person was told of */
+typedef struct {
+    ngx_msec_t                 told_at;
+    uint32_t                   hash;
+    unsigned                   used:1;
+} ngx_http_reco_cause_t;
 
 
 typedef struct {
@@ -82,12 +93,12 @@ typedef struct {
 
     ngx_msec_t                 failed_at;
     ngx_msec_t                 checked_at;
-    ngx_msec_t                 complained_at;
     ngx_uint_t                 nlost;          /* records, since it last went
                                                   well */
 
+    ngx_http_reco_cause_t      causes[NGX_HTTP_RECO_LOG_CAUSES];
+
     unsigned                   failing:1;
-    unsigned                   complained:1;   /* complained_at is set */
     unsigned                   told:1;         /* of this failure */
     unsigned                   dirty:1;        /* written, not synced */
     unsigned                   due:1;          /* the interval is over */
@@ -96,7 +107,7 @@ typedef struct {
 } ngx_http_reco_log_t;
 
 
-/* Counts every failure, tells a person of one a minute. */
+/* Counts every failure, tells a person of one a minute and cause. */
 void ngx_http_reco_log_failed(ngx_http_reco_log_t *log,
     ngx_http_reco_counter_e counter, const char *what, reco_error_t *error);
 

@@ -53,7 +53,7 @@ ngx_http_reco_log_close(ngx_http_reco_log_t *log)
         (void) close(log->segment.fd);
         log->segment.fd = -1;
         reco_error_set(&error, RECO_NO_MEMORY, "", "out of memory");
-        ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_SYNC,
+        ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_CLOSE,
                                  "cannot close a segment", &error);
         ngx_http_reco_log_close(log);
         return;
@@ -75,7 +75,7 @@ ngx_http_reco_log_closed(ngx_http_reco_log_t *log,
     ngx_http_reco_closing_t *closing, reco_error_t *error)
 {
     if (closing->status != RECO_OK) {
-        ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_SYNC,
+        ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_CLOSE,
                                  "cannot close a segment", error);
 
     } else if (closing->segment.size > closing->segment.header) {
@@ -288,8 +288,8 @@ ngx_http_reco_log_recovered(ngx_event_t *ev)
         ngx_http_reco_count_n(NGX_HTTP_RECO_LOG_TORN, result->torn);
 
         ngx_log_error(NGX_LOG_NOTICE, log->cycle->log, 0,
-                      "reco: recovered %uD segments in \"%V\", cut %uD torn "
-                      "tails", result->recovered, &log->conf->path,
+                      "reco: recovered %uD segment(s) in \"%V\", cut %uD "
+                      "torn tail(s)", result->recovered, &log->conf->path,
                       result->torn);
     }
 }

@@ -137,6 +137,8 @@ ngx_http_reco_model_test(ngx_conf_t *cf, ngx_http_reco_model_t *model)
     }
 
     if (status == RECO_OK) {
+        ngx_http_reco_check_names(model, reco_snapshot_model(snapshot),
+                                  manifest.generation, cf->log);
         reco_snapshot_close(snapshot);
         return;
     }
@@ -710,6 +712,8 @@ ngx_http_reco_snapshot_swap(ngx_http_reco_watch_t *watch,
                   "%uD actions, %uL customers)", &model->name,
                   info->generation, core->version.len, core->version.data,
                   core->catalogue.n, info->customers);
+
+    ngx_http_reco_check_names(model, core, info->generation, watch->log);
 }
 
 

@@ -168,7 +168,7 @@ ngx_module_t  ngx_http_reco_module = {
     ngx_http_reco_commands,                /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_reco_check_log,               /* init module */
     ngx_http_reco_init_process,            /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */

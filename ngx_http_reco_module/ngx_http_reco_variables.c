@@ -239,12 +239,23 @@ ngx_http_reco_variable_result(ngx_http_request_t *r)
 
     rlcf = ngx_http_get_module_loc_conf(r, ngx_http_reco_module);
 
-    if (rlcf->decide == NULL
-        || ngx_http_reco_worker.conf == NULL
+    if (ngx_http_reco_worker.conf == NULL
         || (share && share->closed)
         || ngx_http_get_module_ctx(r, ngx_http_reco_module)
            == &ngx_http_reco_closed)
     {
+        return NULL;
+    }
+
+    if (rlcf->decide == NULL) {
+
+        if (!ngx_http_reco_worker.undecided) {
+            ngx_http_reco_worker.undecided = 1;
+            ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                          "reco: a variable is read where there is no "
+                          "\"reco_decide\", and is empty (told once)");
+        }
+
         return NULL;
     }
 

@@ -26,6 +26,8 @@ E
 location = /v { return 200 "$reco_slate|$reco_propensity|$reco_generation"; }
 location = /required { reco_decide shop feature=age:$arg_age;
                        return 200 "[$reco_action]"; }
+location = /decide { reco_recommend shop; }
+location = /status { reco_status json; }
 E
 );
 $n->write('customers.csv', "customer,age\nc1,70\n");
@@ -78,7 +80,25 @@ is_deeply [sort map { keys %$_ } values %p], ['0.25', '0.75'],
 
 my @seq = map { $_->{seq} } grep { exists $_->{seq} } $n->events;
 is_deeply \@seq, [1 .. @seq], 'every record is in the log, in order';
+# ---- names that the model does not know ---- #
+
+is_deeply [$n->error_log =~ /\[warn\].* reco: (model "shop" does not .*)$/mg],
+    ['model "shop" does not know in generation 1: feature "nothing", '
+     . 'fallback\'s action "none"'], 'of the configuration: told once';
+my ($rc, $out) = $n->test_config;
+is $rc, 0, 'nginx -t passes';
+my %who = map { $_ => 1 } $out =~ /\[warn\] (\d+)#.* feature "nothing", fallb/g;
+is scalar keys %who, 2, '... and tells';
+
+sub unknown { $n->json('GET', '/status')->{json}{events}{unknown_fields} }
+my $before = unknown();
+get('/v?age=5');
+is unknown() - $before, 1, 'a feature= that is none is counted';
+is $n->json('POST', '/decide', { features => { age => 5, x => 1, y => 2 },
+    actions => ['young', 'Z'] })->{status}, 200, 'names nobody knows';
+is unknown() - $before, 4, '... two features and an action are counted';
+
 ok $n->stop, 'ends';
-$n->ok_log;
+$n->ok_log(allow => [qr/\[emerg\].*bind\(\)/]);
 
 done_testing;

@@ -155,7 +155,7 @@ cmp_ok generation_soon($n, decode_json(
 
 my ($status, $said) = $n->test_config;
 is $status, 0, 'nginx -t';
-unlike $said, qr/\[warn\]/, 'has nothing to say of a good snapshot';
+unlike $said, qr/\[warn\].*no usable snapshot/, 'has nothing to say of a good snapshot';
 
 # a header of the main tree's root at which LMDB gives up with abort()
 my $tree = $n->read($file);

@@ -43,7 +43,7 @@ cmp_ok scalar @good, '>', 150, scalar(@good) . ' answers';
 ok $n->wait_for(sub {
     counter($n, 'events', 'log_segments_recovered') >= 3;
 }), 'the segments of killed workers are recovered';
-cmp_ok scalar(() = $n->error_log =~ /reco: recovered 1 segments/g), '>=', 3,
+cmp_ok scalar(() = $n->error_log =~ /reco: recovered 1 segment\(s\)/g), '>=', 3,
     'and that is told';
 
 # ---- a torn tail ---------------------------------------------------------- #

@@ -60,7 +60,7 @@ sub healed {
     ok $n->stop, "$name: stop";
     is scalar(grep { $_->{id} eq $a->{decision} } $n->decisions), 1,
         "$name: and it is in the log";
-    like $n->error_log, qr/event log is written again, \d+ records were lost/,
+    like $n->error_log, qr/event log is written again, \d+ record\(s\) lost/,
         "$name: told";
 }
 
@@ -76,6 +76,25 @@ like $n->error_log, qr/cannot open a segment: cannot create .*No such file/,
 $n->folder('log');
 healed($n, 'no folder');
 $n->ok_log(allow => [ $told ]);
+
+# ---- another reason is told too, whenever it comes ------------------------- #
+
+SKIP: {
+    skip 'needs a master that is root', 1 unless Reco::Nginx::worker_user();
+    $n = server();
+    remove_tree($n->path('log'));
+    $n->start;
+    decide($n);
+    mkdir $n->path('log'), 0700 or die $!;
+    ok $n->wait_for(sub { decide($n); told($n) == 2 }, 5),
+        'another reason: told within the same minute';
+    like $n->error_log, qr/cannot create .*Permission denied/,
+        'another reason: which';
+    $n->folder('log');
+    healed($n, 'another reason');
+    is told($n), 2, 'another reason: each once';
+    $n->ok_log(allow => [ $told ]);
+}
 
 # ---- a folder that may not be written -------------------------------------- #
 

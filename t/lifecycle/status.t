@@ -109,6 +109,13 @@ ok !exists $value{'reco_snapshot_age_seconds{model="none"}'}, 'no age';
 is $value{'reco_decision_duration_seconds_bucket{le="+Inf"}'}, 9, 'durations';
 is $value{'reco_decision_duration_seconds_count'}, 9, 'their count';
 
+open my $doc, '<', Reco::Nginx::root() . '/docs/DIRECTIVES.md' or die $!;
+my $text = do { local $/; <$doc> };
+is_deeply [ grep { $text !~ /`$_(?:\{|`)/ } sort keys %type ], [],
+    'each metric is in DIRECTIVES';
+is_deeply [ grep { $text !~ /`$_`/ } map { /reason="(\w+)"/ } sort keys %value ],
+    [], 'and each reason';
+
 SKIP: {
     qx(promtool --version 2>&1);
     skip 'no promtool', 1 if $?;
