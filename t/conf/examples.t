@@ -48,6 +48,14 @@ for my $file (sort glob Reco::Nginx::root() . '/conf/*.conf') {
         '... with a fallback and a log';
 }
 
+# a location that browsers of another site may call has its preflight
+open my $full, '<', Reco::Nginx::root() . '/conf/full.conf' or die;
+my $conf = do { local $/; <$full> };
+my @cors = grep { /Allow-Origin/ } split /^\s+location /m, $conf;
+is scalar @cors, 2, 'full.conf has two such locations';
+is scalar(grep { /\$request_method = OPTIONS\).*return 204;/s } @cors), 2,
+    '... each answers OPTIONS';
+
 # what the examples leave out is documented too
 open my $doc, '<', Reco::Nginx::root() . '/docs/DIRECTIVES.md' or die;
 my $text = do { local $/; <$doc> };
