@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define COPY_BLOCK  (1 << 20)
@@ -30,8 +31,15 @@ reco_status_t
 reco_file_temp(const char *path, char temp[RECO_PATH_MAX], int *fd,
     reco_error_t *err)
 {
-    int       n;
-    uint64_t  random;
+    int          n;
+    uint64_t     random;
+    struct stat  st;
+
+    /* a rename would replace it, /dev/null too */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        return reco_error_set(err, RECO_INVALID, "",
+                              "cannot write '%s': it is no file", path);
+    }
 
     do {
         if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {

@@ -11,7 +11,8 @@
 #define RECO_PATH_MAX   4096
 
 /* Creates PATH.tmp-RANDOM, open for reading and writing; 'temp' gets its
- * name. Mode 0666 less the umask. */
+ * name. Mode 0666 less the umask. A folder, a device or a pipe at PATH is
+ * refused. */
 reco_status_t reco_file_temp(const char *path, char temp[RECO_PATH_MAX],
     int *fd, reco_error_t *err);
 

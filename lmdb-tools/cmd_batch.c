@@ -627,6 +627,14 @@ open_model(batch_t *b)
 static bool
 open_files(batch_t *b)
 {
+    if (!tool_output_is_not(b->out_path, b->in)
+        || !tool_output_is_not(b->out_path, b->model_path)
+        || !tool_output_is_not(b->rejects_path, b->in)
+        || !tool_output_is_not(b->rejects_path, b->model_path))
+    {
+        return false;
+    }
+
     b->csv = tool_csv_open(b->in);
 
     if (b->csv == NULL || !map_columns(b)

@@ -424,7 +424,12 @@ cmd_build(int argc, char **argv)
 
     tool_parse(&argp, "build", argc, argv, &b);
 
-    ok = read_time(&b) && read_secret(&b) && read_spec(&b) && bind(&b);
+    ok = tool_output_is_not(b.out, b.spec_path)
+         && tool_output_is_not(b.out, b.customers_path)
+         && tool_output_is_not(b.out, b.actions_path)
+         && tool_output_is_not(b.out, b.values_path)
+         && tool_output_is_not(b.out, b.secret_path)
+         && read_time(&b) && read_secret(&b) && read_spec(&b) && bind(&b);
     if (ok) {
         warn_of_fields(&b);
         ok = write_snapshot(&b) && print_summary(&b);

@@ -81,6 +81,8 @@ bool tool_output_open(tool_output_t *o, const char *path);
 /* Flushes, syncs, renames; false (after a message) when anything failed, and
  * then nothing is at 'path' that was not there before. */
 bool tool_output_commit(tool_output_t *o);
+/* False, after a message, where an output would take an input's place. */
+bool tool_output_is_not(const char *path, const char *input);
 /* Removes the temporary file of an output that was not committed. */
 void tool_output_abandon(tool_output_t *o);
 

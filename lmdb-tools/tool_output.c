@@ -82,6 +82,24 @@ release(tool_output_t *o)
     memset(o, 0, sizeof(*o));
 }
 
+bool
+tool_output_is_not(const char *path, const char *input)
+{
+    struct stat  out, in;
+
+    if (path == NULL || input == NULL || strcmp(path, "-") == 0
+        || strcmp(input, "-") == 0 || stat(path, &out) != 0
+        || stat(input, &in) != 0 || !S_ISREG(out.st_mode)
+        || out.st_dev != in.st_dev || out.st_ino != in.st_ino)
+    {
+        return true;
+    }
+
+    tool_error("cannot write '%s': it is read too", path);
+
+    return false;
+}
+
 /* A device or a pipe is written to; only a file is replaced. */
 static bool
 open_in_place(tool_output_t *o)

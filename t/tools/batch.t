@@ -309,4 +309,14 @@ is((reco('batch', $spec, '--in', "$dir/in.csv", '--out', 'x', '--time',
 is((reco('batch', $spec, '--in', "$dir/nothing.csv", '--out', 'x'))[0], 1,
    'an input that is not there');
 
+spew("$dir/in-place.csv", "customer_id,age\nc,30\n");
+for my $option ('--out', '--rejects') {
+    ($status, $out, $err) = reco('batch', $spec, '--in', "$dir/in-place.csv",
+                                 '--out', "$dir/x.csv", $option,
+                                 "$dir/in-place.csv");
+    is($status, 1, "$option over the input");
+    like($err, qr/in-place.csv': it is read too/, 'is refused');
+}
+is(slurp("$dir/in-place.csv"), "customer_id,age\nc,30\n", 'which stays');
+
 done_testing();

@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use JSON::PP qw(encode_json);
 use Reco::Tool;
+use POSIX ();
 use Test::More;
 
 my $dir = folder();
@@ -405,5 +406,26 @@ is((reco('build', "$dir/weights.json", '--out', "$dir/weights.mdb"))[0], 0,
 ($status, $out, $err) = reco('inspect', "$dir/weights.mdb", '--state', 'GB');
 is($status, 1, 'a state of a model without a table');
 like($err, qr/its policy 'weights' has no table$/, 'says so');
+
+# ---- a place that is taken ------------------------------------------------
+
+spew("$dir/taken.json", '{"model":"m","version":"1","actions":[{"id":"A"}]}');
+spew("$dir/taken.csv", "customer,x\nc,1\n");
+symlink("$dir/taken.json", "$dir/taken.link") or die;
+POSIX::mkfifo("$dir/taken.fifo", 0600) or die;
+for my $case (['taken.json', 'it is read too'], ['taken.csv', 'it is read too'],
+              ['taken.link', 'it is read too'], ['taken.fifo', 'it is no file'])
+{
+    my ($name, $words) = @$case;
+
+    ($status, $out, $err) = reco('build', "$dir/taken.json", '--customers',
+                                 "$dir/taken.csv", '--out', "$dir/$name");
+    is($status, 1, "--out $name");
+    like($err, qr/cannot write '$dir\/$name': $words/, 'is refused');
+}
+like(slurp("$dir/taken.json"), qr/^\{"model"/, 'the spec is as it was');
+like(slurp("$dir/taken.csv"), qr/^customer/, 'and the customers');
+ok(-p "$dir/taken.fifo", 'and the pipe');
+is(scalar(grep { /tmp/ } files($dir)), 0, 'nothing is left');
 
 done_testing();
