@@ -297,13 +297,16 @@ test_failed_finish(void **state)
     shop_build(in_folder("shop.mdb"));
     files = files_in(folder);
 
-    /* the target is a folder that cannot be replaced */
-    assert_int_equal(mkdir(in_folder("dir.mdb"), 0777), 0);
+    /* the target has become a folder, and is one from the beginning */
     b = shop_builder(in_folder("dir.mdb"), SHOP_SPEC);
     shop_fill(b);
-    assert_fails(reco_builder_finish(b, 0, 0, 0, NULL, err), RECO_IO,
-                 "rename");
+    assert_int_equal(mkdir(in_folder("dir.mdb"), 0777), 0);
+    assert_fails(reco_builder_finish(b, 0, 0, 0, NULL, err), RECO_INVALID,
+                 "is no file");
     reco_builder_free(b);
+    assert_fails(reco_builder_new(in_folder("dir.mdb"), str(SHOP_SPEC), NULL,
+                                  0, NULL, 0, NULL, &b, err), RECO_INVALID,
+                 "is no file");
     assert_int_equal(rmdir(in_folder("dir.mdb")), 0);
     assert_int_equal(files_in(folder), files);
 
