@@ -398,27 +398,3 @@ static void
 ngx_http_reco_share_cleanup(void *data)
 {
 }
-
-
-uint64_t
-ngx_http_reco_monotonic_ns(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
-
-/* The wall clock as the event loop read it this turn. */
-
-uint64_t
-ngx_http_reco_time_ms(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (uint64_t) tp->sec * 1000 + tp->msec;
-}

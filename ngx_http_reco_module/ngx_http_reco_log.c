@@ -307,11 +307,18 @@ ngx_http_reco_log_open(ngx_http_reco_log_t *log)
                                    log->incarnation, log->number,
                                    ngx_http_reco_time_ms(), &error);
 
-        /* the name is taken: by a worker that drew the same number */
+        if (status != RECO_INVALID) {
+            break;
+        }
 
-        if (status != RECO_INVALID
-            || ngx_http_reco_log_incarnation(log) != NGX_OK)
-        {
+        /* The name is taken: by a worker that drew the same number. Records
+         * that wait in the buffer bear ours already: with them only the
+         * segment's number can change. */
+
+        if (log->used) {
+            log->number++;
+
+        } else if (ngx_http_reco_log_incarnation(log) != NGX_OK) {
             break;
         }
     }

@@ -173,6 +173,7 @@ ngx_http_reco_log_job_done(ngx_event_t *ev)
     log = ev->data;
     job = &log->job;
     rc = NGX_OK;
+    ev->active = 0;
 
     for (closing = job->closing; closing; closing = next) {
         next = closing->next;
@@ -275,6 +276,7 @@ ngx_http_reco_log_recovered(ngx_event_t *ev)
     ngx_http_reco_recovery_t  *recovery;
 
     log = ev->data;
+    ev->active = 0;
     recovery = &log->recovery;
     result = &recovery->result;
 
@@ -306,6 +308,10 @@ ngx_http_reco_log_post(ngx_http_reco_log_t *log, ngx_thread_task_t *task)
         return;
     }
 
+    /* Posted, because the caller may be in the middle of a request, and what
+     * is told of may end others. */
+
     task->handler(task->ctx, log->cycle->log);
-    task->event.handler(&task->event);
+    task->event.active = 1;
+    ngx_post_event(&task->event, &ngx_posted_events);
 }

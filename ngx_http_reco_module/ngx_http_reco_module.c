@@ -8,6 +8,8 @@
 
 #include "ngx_http_reco_module.h"
 
+#include <ngx_event.h>
+
 #include <sys/random.h>
 
 
@@ -489,6 +491,12 @@ ngx_http_reco_init_process(ngx_cycle_t *cycle)
 
     worker->cycle = cycle;
     worker->conf = rmcf;
+
+    if (ngx_event_actions.notify == NULL) {
+        /* an event method without it (poll, select) is not told of what a
+         * thread has done: this worker waits for its disk itself */
+        rmcf->thread_pool = NULL;
+    }
 
     (void) ngx_http_reco_log_init_process(cycle);
     (void) ngx_http_reco_model_init_process(cycle);

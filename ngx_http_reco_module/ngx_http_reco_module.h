@@ -285,8 +285,6 @@ void ngx_http_reco_last_set(uint64_t key, uint64_t time_ms);
 /* NGX_OK known; NGX_DECLINED proven never to have had one on this node since
  * its log began; NGX_AGAIN cannot tell. */
 ngx_int_t ngx_http_reco_last_known(uint64_t key);
-/* The log folder held segments when the zone was new: nothing can be proven */
-void ngx_http_reco_zone_has_past(void);
 
 /* Verified identities of files (device, inode, size, mtime, ctime), each with
  * the checksum it was to have (zeros where none is asked for). */
@@ -368,8 +366,32 @@ reco_str_t ngx_http_reco_country(ngx_http_request_t *r);
 ngx_http_reco_share_t *ngx_http_reco_share(ngx_http_request_t *r,
     ngx_uint_t create);
 
-uint64_t ngx_http_reco_monotonic_ns(void);
-uint64_t ngx_http_reco_time_ms(void);
+
+/* ---- clocks ---- */
+
+static ngx_inline uint64_t
+ngx_http_reco_monotonic_ns(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+/* The wall clock as the event loop read it this turn. */
+
+static ngx_inline uint64_t
+ngx_http_reco_time_ms(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (uint64_t) tp->sec * 1000 + tp->msec;
+}
+
 
 
 /* ---- requests and replies (ngx_http_reco_body.c, ngx_http_reco_reply.c) ---- */

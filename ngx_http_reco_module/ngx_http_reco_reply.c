@@ -469,16 +469,6 @@ ngx_http_reco_wait(ngx_http_request_t *r, ngx_http_reco_result_t *result,
     ctx->wait.handler = ngx_http_reco_wait_handler;
     ctx->wait.data = ctx;
 
-    /* without sync=always the log answers in this very turn of the loop */
-
-    if (ngx_http_reco_worker.conf->log.sync == NGX_HTTP_RECO_SYNC_ALWAYS) {
-        ctx->deadline.handler = ngx_http_reco_wait_deadline;
-        ctx->deadline.data = ctx;
-        ctx->deadline.log = r->connection->log;
-
-        ngx_add_timer(&ctx->deadline, NGX_HTTP_RECO_DEADLINE);
-    }
-
     /* so that a client that goes away ends the wait; a body that is still
      * being dropped has a reader of its own */
 
@@ -488,6 +478,17 @@ ngx_http_reco_wait(ngx_http_request_t *r, ngx_http_reco_result_t *result,
         if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
             return NULL;
         }
+    }
+
+    /* Without sync=always the log answers in this very turn of the loop. Last,
+     * so that an answer that does not wait after all leaves no timer. */
+
+    if (ngx_http_reco_worker.conf->log.sync == NGX_HTTP_RECO_SYNC_ALWAYS) {
+        ctx->deadline.handler = ngx_http_reco_wait_deadline;
+        ctx->deadline.data = ctx;
+        ctx->deadline.log = r->connection->log;
+
+        ngx_add_timer(&ctx->deadline, NGX_HTTP_RECO_DEADLINE);
     }
 
     return ctx;

@@ -218,7 +218,15 @@ ngx_http_reco_reward_answer(ngx_http_request_t *r, reco_reward_event_t *event)
     }
 
     ctx = ngx_http_reco_wait(r, NULL, NGX_HTTP_OK, body);
-    if (ctx == NULL || ngx_http_reco_reward_kinds(r, ctx, event) != NGX_OK) {
+    if (ctx == NULL) {
+        return ngx_http_reco_send(r, NGX_HTTP_OK, NULL);
+    }
+
+    if (ngx_http_reco_reward_kinds(r, ctx, event) != NGX_OK) {
+        if (ctx->deadline.timer_set) {
+            ngx_del_timer(&ctx->deadline);
+        }
+
         return ngx_http_reco_send(r, NGX_HTTP_OK, NULL);
     }
 

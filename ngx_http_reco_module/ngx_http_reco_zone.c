@@ -191,19 +191,6 @@ ngx_http_reco_folder_has_segments(ngx_str_t *path)
 
 
 void
-ngx_http_reco_zone_has_past(void)
-{
-    ngx_http_reco_zone_t  *zone;
-
-    zone = ngx_http_reco_zone();
-
-    if (zone) {
-        zone->has_past = 1;
-    }
-}
-
-
-void
 ngx_http_reco_count(ngx_http_reco_counter_e counter)
 {
     ngx_http_reco_count_n(counter, 1);

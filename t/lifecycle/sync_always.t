@@ -46,6 +46,20 @@ my %logged = map { $_->{id} => 1 } $n->decisions;
 is scalar(grep { !$logged{$_->{id}} } @answers), 0, 'all are in the log';
 $n->ok_log;
 
+# ---- no thread is free: the event loop does the work itself ----------------- #
+
+$n = server(main => 'thread_pool default threads=1 max_queue=0;');
+$n->start;
+@loads = map { begin_load($n) } 1 .. 4;
+$n->wait_for(sub { counter($n, 'events', 'decisions_made') > 200 });
+@answers = map { end_load($_) } @loads;
+is scalar(grep { $_->{status} != 200 } @answers), 0,
+    'without a thread all are answered';
+ok $n->stop, 'stop';
+%logged = map { $_->{id} => 1 } $n->decisions;
+is scalar(grep { !$logged{$_->{id}} } @answers), 0, 'and in the log';
+$n->ok_log;
+
 # ---- a disk that hangs ------------------------------------------------------ #
 
 my $hang = "/tmp/reco-test-hang.$$";
