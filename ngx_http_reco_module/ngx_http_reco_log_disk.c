@@ -313,5 +313,6 @@ ngx_http_reco_log_post(ngx_http_reco_log_t *log, ngx_thread_task_t *task)
 
     task->handler(task->ctx, log->cycle->log);
     task->event.active = 1;
+    task->event.log = log->cycle->log;
     ngx_post_event(&task->event, &ngx_posted_events);
 }
