@@ -448,3 +448,62 @@ reco_spec_member_id(reco_spec_t *sp, const json_t *obj, const char *name,
 
     return true;
 }
+
+
+/* ---- durations ------------------------------------------------------- */
+
+bool
+reco_duration_parse(reco_str_t text, uint64_t *ms)
+{
+    size_t      i, u;
+    uint64_t    n, digit;
+    reco_str_t  unit;
+
+    static const struct {
+        const char  *name;
+        uint64_t     ms;
+    } units[] = {
+        { "ms", 1 },
+        { "",   1000 },
+        { "s",  1000 },
+        { "m",  60 * 1000 },
+        { "h",  60 * 60 * 1000 },
+        { "d",  24 * 60 * 60 * 1000 },
+    };
+
+    n = 0;
+
+    for (i = 0;
+         i < text.len && text.data[i] >= '0' && text.data[i] <= '9';
+         i++)
+    {
+        digit = (uint64_t) (text.data[i] - '0');
+
+        if (n > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+
+        n = n * 10 + digit;
+    }
+
+    if (i == 0) {
+        return false;
+    }
+
+    unit = (reco_str_t) { text.data + i, text.len - i };
+
+    for (u = 0; u < sizeof(units) / sizeof(units[0]); u++) {
+        if (unit.len == strlen(units[u].name)
+            && memcmp(unit.data, units[u].name, unit.len) == 0)
+        {
+            if (n > UINT64_MAX / units[u].ms) {
+                return false;
+            }
+
+            *ms = n * units[u].ms;
+            return true;
+        }
+    }
+
+    return false;
+}
