@@ -1,6 +1,5 @@
 /*
- * reco_spec_reward.c - "reward" of a spec: how logged facts become a number,
- * and durations.
+ * reco_spec_reward.c - "reward" of a spec: how logged facts become a number.
  */
 
 #include "reco_spec_internal.h"
