@@ -630,7 +630,10 @@ open_files(batch_t *b)
     if (!tool_output_is_not(b->out_path, b->in)
         || !tool_output_is_not(b->out_path, b->model_path)
         || !tool_output_is_not(b->rejects_path, b->in)
-        || !tool_output_is_not(b->rejects_path, b->model_path))
+        || !tool_output_is_not(b->rejects_path, b->model_path)
+        || !tool_output_differs(b->out_path, b->rejects_path)
+        || !tool_output_is_no_log(b->out_path, b->log_path)
+        || !tool_output_is_no_log(b->rejects_path, b->log_path))
     {
         return false;
     }

@@ -83,6 +83,12 @@ bool tool_output_open(tool_output_t *o, const char *path);
 bool tool_output_commit(tool_output_t *o);
 /* False, after a message, where an output would take an input's place. */
 bool tool_output_is_not(const char *path, const char *input);
+/* False, after a message, where two outputs are one: the later would take the
+ * earlier's place. NULL is none. */
+bool tool_output_differs(const char *path, const char *other);
+/* False, after a message, where an output is the folder of an event log, or
+ * would be taken for a part of it. */
+bool tool_output_is_no_log(const char *path, const char *log_dir);
 /* Removes the temporary file of an output that was not committed. */
 void tool_output_abandon(tool_output_t *o);
 

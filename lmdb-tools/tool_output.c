@@ -100,6 +100,96 @@ tool_output_is_not(const char *path, const char *input)
     return false;
 }
 
+/* Whether two paths are one place, which need not be there yet. */
+static bool
+is_same_place(const char *a, const char *b)
+{
+    char         *copy[4];
+    bool          same;
+    int           i;
+    struct stat   x, y;
+
+    if (stat(a, &x) == 0 && stat(b, &y) == 0) {
+        return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    }
+
+    for (i = 0; i < 4; i++) {
+        copy[i] = tool_strdup(i % 2 ? b : a);   /* the calls may cut them */
+    }
+
+    same = strcmp(basename(copy[0]), basename(copy[1])) == 0
+           && stat(dirname(copy[2]), &x) == 0
+           && stat(dirname(copy[3]), &y) == 0
+           && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+
+    for (i = 0; i < 4; i++) {
+        free(copy[i]);
+    }
+
+    return same;
+}
+
+bool
+tool_output_differs(const char *path, const char *other)
+{
+    bool         stdout_a, stdout_b;
+    struct stat  st;
+
+    if (path == NULL || other == NULL) {
+        return true;
+    }
+
+    stdout_a = strcmp(path, "-") == 0;
+    stdout_b = strcmp(other, "-") == 0;
+
+    if (stdout_a != stdout_b
+        || (!stdout_a && (!is_same_place(path, other)
+                          || (stat(path, &st) == 0 && S_ISCHR(st.st_mode)))))
+    {
+        return true;
+    }
+
+    tool_error("cannot write '%s' and '%s': they are the same file", path,
+               other);
+
+    return false;
+}
+
+bool
+tool_output_is_no_log(const char *path, const char *log_dir)
+{
+    char         *copy, *name;
+    bool          in_log;
+    struct stat   x, y;
+
+    if (path == NULL || log_dir == NULL || strcmp(path, "-") == 0) {
+        return true;
+    }
+
+    if (is_same_place(path, log_dir)) {
+        tool_error("cannot write '%s': it is the folder of the event log",
+                   path);
+        return false;
+    }
+
+    copy = tool_strdup(path);               /* the calls may cut it */
+    name = basename(copy);
+    in_log = strncmp(name, "reco-", 5) == 0 && strstr(name, ".ndjson");
+    free(copy);
+
+    copy = tool_strdup(path);
+    in_log = in_log && stat(dirname(copy), &x) == 0 && stat(log_dir, &y) == 0
+             && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    free(copy);
+
+    if (in_log) {
+        tool_error("cannot write '%s': it would be a part of the event log",
+                   path);
+    }
+
+    return !in_log;
+}
+
 /* A device or a pipe is written to; only a file is replaced. */
 static bool
 open_in_place(tool_output_t *o)

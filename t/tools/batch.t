@@ -319,4 +319,44 @@ for my $option ('--out', '--rejects') {
 }
 is(slurp("$dir/in-place.csv"), "customer_id,age\nc,30\n", 'which stays');
 
+# ---- outputs in each other's place ----------------------------------------
+
+mkdir "$dir/two" or die;
+mkdir "$dir/two/log" or die;
+spew("$dir/two/a", "as it was\n");
+symlink("$dir/two/a", "$dir/two/soft") or die;
+link("$dir/two/a", "$dir/two/hard") or die;
+for my $case (['a', 'a'], ['a', 'soft'], ['hard', 'a'], ['new', 'new'],
+              ['new', './new'], ['new', '../two/new'])
+{
+    ($status, $out, $err) = reco('batch', $spec, '--in', "$dir/in.csv",
+                                 '--out', "$dir/two/$case->[0]", '--rejects',
+                                 "$dir/two/$case->[1]", '--log',
+                                 "$dir/two/log/new");
+    is($status, 1, "--out $case->[0] --rejects $case->[1]");
+    like($err, qr/: they are the same file$/, '... are refused');
+}
+is((reco('batch', $spec, '--in', "$dir/in.csv", '--out', '-',
+         '--rejects', '-'))[0], 1, 'rejects among the decisions');
+for my $option ('--out', '--rejects') {
+    for my $case (['log', 'log', 'it is the folder of the event log'],
+                  ['none', 'none/', 'it is the folder of the event log'],
+                  ['log', 'log/reco-n-00000001-000000.ndjson',
+                   'it would be a part of the event log'])
+    {
+        ($status, $out, $err) = reco('batch', $spec, '--in', "$dir/in.csv",
+                                     '--out', "$dir/two/new", '--log',
+                                     "$dir/two/$case->[0]", $option,
+                                     "$dir/two/$case->[1]");
+        is($status, 1, "$option $case->[1] --log $case->[0]");
+        like($err, qr/: $case->[2]$/, '... is refused');
+    }
+}
+is(join(' ', files("$dir/two")), 'a hard log soft', 'nothing is written');
+is(join(' ', files("$dir/two/log")), '', '... nor logged');
+is(slurp("$dir/two/a"), "as it was\n", '... nor replaced');
+spew("$dir/device.csv", "CLIENT,AGE,REGION,GENDER\nc,30,Asia,M\n");
+is((reco('batch', $spec, '--in', "$dir/device.csv", '--out', '/dev/null',
+         '--rejects', '/dev/null'))[0], 0, 'a device may be both');
+
 done_testing();
