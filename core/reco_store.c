@@ -5,7 +5,10 @@
 #include "reco_file.h"
 #include "reco_store.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A record of a batch changes up to three pages (its leaf, what a split adds,
@@ -15,6 +18,9 @@
 #define BATCH_RECORDS   8192
 #define BATCH_BYTES     (8 << 20)
 #define MAP_FREE        ((size_t) 256 << 20)
+
+#define PROBE_BYTES     4096
+#define PATH_SHOWN      150             /* so that the reason has room too */
 
 static reco_status_t batch_begin(reco_store_t *s, reco_error_t *err);
 
@@ -34,6 +40,7 @@ reco_store_open(reco_store_t *s, const char *path, reco_error_t *err)
 
     unlink(temp);
 
+    s->path = path;
     s->mapsize = 2 * MAP_FREE;
     rc = reco_lmdb_open_fd(fd, MDB_NOSYNC | MDB_NOTLS, s->mapsize, &s->env,
                            err);
@@ -71,6 +78,57 @@ reco_store_db(reco_store_t *s, const char *name, MDB_dbi *dbi,
     rc = mdb_dbi_open(s->txn, name, MDB_CREATE, dbi);
 
     return rc == 0 ? RECO_OK : reco_lmdb_error(err, rc, "mdb_dbi_open");
+}
+
+/* LMDB calls a write that was cut short EIO. What the next one meets tells
+ * why; the file is lost anyway. */
+static int
+why_cut(int fd)
+{
+    ssize_t              n;
+    struct stat          st;
+    struct rlimit        limit;
+    static const char    page[PROBE_BYTES];
+
+    if (fstat(fd, &st) != 0) {
+        return EIO;
+    }
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0
+        && limit.rlim_cur != RLIM_INFINITY
+        && (rlim_t) st.st_size + PROBE_BYTES > limit.rlim_cur)
+    {
+        return EFBIG;                   /* to try would raise SIGXFSZ */
+    }
+
+    n = pwrite(fd, page, PROBE_BYTES, st.st_size);
+
+    return n == -1 ? errno : n < PROBE_BYTES ? ENOSPC : EIO;
+}
+
+static reco_status_t
+write_error(const reco_store_t *s, int rc, const char *what,
+    reco_error_t *err)
+{
+    int          fd;
+    size_t       len;
+
+    if (rc == EIO && mdb_env_get_fd(s->env, &fd) == 0) {
+        rc = why_cut(fd);
+    }
+
+    if (rc != EIO && rc != ENOSPC && rc != EFBIG && rc != EDQUOT) {
+        return reco_lmdb_error(err, rc, what);
+    }
+
+    len = strlen(s->path);
+
+    return reco_error_set(err, RECO_IO, "", "cannot write the temporary file "
+                          "beside '%s%s': %s", len > PATH_SHOWN ? "..." : "",
+                          len > PATH_SHOWN ? s->path + len - PATH_SHOWN
+                                           : s->path,
+                          rc == EFBIG ? "the file-size limit is reached"
+                                      : strerror(rc));
 }
 
 /* The map can only grow between transactions. */
@@ -137,7 +195,7 @@ reco_store_put(reco_store_t *s, MDB_dbi dbi, MDB_val key, MDB_val *value,
 
     if (rc != 0) {
         s->failed = true;
-        return reco_lmdb_error(err, rc, "mdb_put");
+        return write_error(s, rc, "mdb_put", err);
     }
 
     s->records++;
@@ -165,7 +223,7 @@ reco_store_commit(reco_store_t *s, reco_error_t *err)
     s->txn = NULL;
     s->failed = rc != 0;
 
-    return rc == 0 ? RECO_OK : reco_lmdb_error(err, rc, "mdb_txn_commit");
+    return rc == 0 ? RECO_OK : write_error(s, rc, "mdb_txn_commit", err);
 }
 
 reco_status_t

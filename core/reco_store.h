@@ -13,15 +13,16 @@
 #include "reco_lmdb.h"
 
 typedef struct {
-    MDB_env   *env;
-    MDB_txn   *txn;             /* the open batch, or NULL */
-    size_t     mapsize;
-    uint32_t   records;         /* in this batch */
-    size_t     bytes;
-    bool       failed;          /* a batch is lost, and so is the store */
+    MDB_env     *env;
+    const char  *path;          /* the builder's: beside it is the file */
+    MDB_txn     *txn;             /* the open batch, or NULL */
+    size_t       mapsize;
+    uint32_t     records;         /* in this batch */
+    size_t       bytes;
+    bool         failed;          /* a batch is lost, and so is the store */
 } reco_store_t;
 
-/* In the folder of 'path'. */
+/* In the folder of 'path', which must outlive the store. */
 reco_status_t reco_store_open(reco_store_t *s, const char *path,
     reco_error_t *err);
 void reco_store_close(reco_store_t *s);

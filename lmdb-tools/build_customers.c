@@ -352,7 +352,11 @@ write_row(build_customers_t *c, const reco_str_t *fields, void *data)
                               reco_customer_key(c->secret, id, hashed),
                               w->values, &err) != RECO_OK)
     {
-        tool_csv_error(c->csv, c->key_name, "%s", err.message);
+        if (err.status == RECO_IO) {
+            tool_error("%s", err.message);      /* it names the file */
+        } else {
+            tool_csv_error(c->csv, c->key_name, "%s", err.message);
+        }
         return false;
     }
     c->rows++;

@@ -350,7 +350,9 @@ write_state(const values_t *v, const char *path, state_t *s,
     rc = reco_builder_row(builder, (reco_str_t) { s->key, s->len }, s->visits,
                           entries, s->n, &err);
     free(entries);
-    if (rc != RECO_OK) {
+    if (rc == RECO_IO) {
+        tool_error("%s", err.message);      /* it names the file */
+    } else if (rc != RECO_OK) {
         tool_fail(path, &err);
     }
 

@@ -7,6 +7,7 @@
 
 #include "tool.h"
 
+#include <signal.h>
 #include <string.h>
 
 typedef struct {
@@ -109,7 +110,10 @@ run(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    int  rc = run(argc, argv);
+    int  rc;
+
+    signal(SIGXFSZ, SIG_IGN);       /* the write fails with EFBIG instead */
+    rc = run(argc, argv);
 
     if (ferror(stdout) || fflush(stdout) != 0) {
         tool_errno("write", "standard output");

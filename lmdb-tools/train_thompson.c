@@ -432,6 +432,11 @@ row_write(thompson_t *t, row_t *row, reco_str_t state)
                                   row->entries, row->n, &err);
     }
 
+    if (status == RECO_IO) {
+        tool_error("%s", err.message);          /* it names the file */
+        return false;
+    }
+
     if (status != RECO_OK) {
         tool_fail("train", &err);
         return false;

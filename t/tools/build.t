@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use Digest::SHA qw(hmac_sha256_hex);
+use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use JSON::PP qw(encode_json);
@@ -427,5 +428,39 @@ like(slurp("$dir/taken.json"), qr/^\{"model"/, 'the spec is as it was');
 like(slurp("$dir/taken.csv"), qr/^customer/, 'and the customers');
 ok(-p "$dir/taken.fifo", 'and the pipe');
 is(scalar(grep { /tmp/ } files($dir)), 0, 'nothing is left');
+
+# ---- no room --------------------------------------------------------------
+
+# The limit is met in the middle of a write and between two.
+spew("$dir/room.json", '{"model":"m","version":"1","actions":[{"id":"A"}]}');
+spew("$dir/room.csv", join '', "customer,x\n",
+     map { sprintf "c%06d,%s\n", $_, 'x' x 100 } 1 .. 20000);
+my $tool = abs_path($ENV{RECO_TOOL} // 'build/reco');
+for my $kib (100, 1023) {
+    system('bash', '-c', 'ulimit -f "$1"; shift; exec "$@"', '-', $kib,
+           'bash', '-c', 'exec "$@" 2>"$0"', "$dir/room.err", $tool, 'build',
+           "$dir/room.json", '--customers', "$dir/room.csv", '--out',
+           "$dir/room.mdb");
+    is($? & 127 ? -($? & 127) : $? >> 8, 1, "no room beyond $kib KiB");
+    is(slurp("$dir/room.err"), "reco: cannot write the temporary file beside "
+       . "'$dir/room.mdb': the file-size limit is reached\n", 'says why');
+}
+is(scalar(grep { /room.mdb/ } files($dir)), 0, 'nothing is left');
+
+SKIP: {
+    my @disk = ('unshare', '-m', 'bash', '-c',
+                'mount -t tmpfs -o size=1m none "$0" 2>/dev/null || exit 99;'
+                . ' exec "$@" 2>"$0.err"', "$dir/full");
+
+    mkdir "$dir/full" or die;
+    system(qq(unshare -m true 2>/dev/null)) == 0
+        && system(@disk, 'true') == 0
+        or skip('no small disk can be mounted', 2);
+    system(@disk, $tool, 'build', "$dir/room.json", '--customers',
+           "$dir/room.csv", '--out', "$dir/full/x.mdb");
+    is($? >> 8, 1, 'a full disk');
+    is(slurp("$dir/full.err"), "reco: cannot write the temporary file beside "
+       . "'$dir/full/x.mdb': No space left on device\n", 'says why');
+}
 
 done_testing();
