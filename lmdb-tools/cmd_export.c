@@ -549,22 +549,6 @@ rewards(export_t *x)
 
 /* ---- tables of the snapshots -------------------------------------------- */
 
-static const reco_snapshot_t *
-open_generation(export_t *x, size_t i)
-{
-    reco_error_t   err;
-    generation_t  *g = &x->generations.list[i];
-
-    if (g->snapshot == NULL
-        && reco_snapshot_open(g->path, NULL, &g->snapshot, &err) != RECO_OK)
-    {
-        tool_fail(g->path, &err);
-        return NULL;
-    }
-
-    return g->snapshot;
-}
-
 static bool
 is_wanted(const export_t *x, const reco_model_t *m)
 {
@@ -584,7 +568,7 @@ agents(export_t *x)
     const reco_snapshot_t  *s;
 
     for (i = 0; i < x->generations.n; i++) {
-        s = open_generation(x, i);
+        s = generations_at(&x->generations, i);
         if (s == NULL) {
             return false;
         }
@@ -624,7 +608,7 @@ products(export_t *x)
     const reco_catalogue_t  *c;
 
     while (i > 0) {
-        s = open_generation(x, --i);
+        s = generations_at(&x->generations, --i);
         if (s == NULL) {
             return false;
         }

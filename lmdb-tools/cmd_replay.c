@@ -402,7 +402,7 @@ cmd_replay(int argc, char **argv)
     if (ok) {
         print(r);
         fflush(stdout);
-        ok = judge(r);
+        ok = judge(r) && !r->generations.damaged;
     }
 
     generations_close(&r->generations);

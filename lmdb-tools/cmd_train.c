@@ -366,7 +366,11 @@ copy_customers(command_t *c)
     free(copy.values);
 
     if (status != RECO_OK || copy.status != RECO_OK) {
-        tool_fail(c->base_path, status != RECO_OK ? &err : &copy.err);
+        if (copy.status == RECO_IO) {
+            tool_error("%s", copy.err.message);     /* it names the file */
+        } else {
+            tool_fail(c->base_path, status != RECO_OK ? &err : &copy.err);
+        }
         return false;
     }
 
@@ -440,7 +444,8 @@ cmd_train(int argc, char **argv)
     c->train.facts = json_object();
 
     ok = open_models(c) && read_logs(c) && open_builder(c)
-         && copy_customers(c) && c->algorithm->train(&c->train) && finish(c);
+         && copy_customers(c) && c->algorithm->train(&c->train)
+         && !c->train.generations.damaged && finish(c);
     if (ok) {
         print(c);
     }

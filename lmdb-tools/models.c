@@ -162,12 +162,17 @@ open_spec(model_file_t *m, const char *path)
 }
 
 static bool
-open_snapshot(model_file_t *m, const char *path, const reco_secret_t *secret)
+open_snapshot(model_file_t *m, const published_t *at,
+    const reco_secret_t *secret)
 {
     reco_error_t  err;
 
-    if (reco_snapshot_open(path, secret, &m->snapshot, &err) != RECO_OK) {
-        tool_fail(path, &err);
+    /* what was published was checked; a checksum is cheaper than a process */
+    if (!(at->is_folder ? published_matches(at, &err)
+                        : published_is_sound(at->path, &err))
+        || reco_snapshot_open(at->path, secret, &m->snapshot, &err) != RECO_OK)
+    {
+        tool_fail(at->path, &err);
         return false;
     }
 
@@ -183,24 +188,20 @@ model_file_open(model_file_t *m, const char *path,
 {
     int          spec;
     bool         ok;
-    struct stat  st;
-    published_t  published;
+    published_t  at;
 
     memset(m, 0, sizeof(*m));
 
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        if (!published_find(path, &published)) {
-            return false;
-        }
-        path = published.path;
+    if (!published_find(path, &at)) {
+        return false;
     }
 
-    spec = is_spec(path);
+    spec = is_spec(at.path);
     if (spec < 0) {
         return false;
     }
 
-    ok = spec ? open_spec(m, path) : open_snapshot(m, path, secret);
+    ok = spec ? open_spec(m, at.path) : open_snapshot(m, &at, secret);
 
     if (!ok) {
         model_file_close(m);
@@ -243,8 +244,9 @@ compare_generations(const void *a, const void *b)
 }
 
 /* Files are opened twice, here for their number only, so that a folder with a
- * long history does not keep hundreds of maps. */
-static void
+ * long history does not keep hundreds of maps. What a publication is being
+ * written to has no number yet. */
+static bool
 add_generation(generations_t *g, char *path)
 {
     struct stat       st;
@@ -253,10 +255,20 @@ add_generation(generations_t *g, char *path)
     reco_snapshot_t  *snapshot;
 
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || is_spec(path) != 0
-        || reco_snapshot_open(path, NULL, &snapshot, &err) != RECO_OK)
+        || strstr(path, ".tmp-") != NULL)
     {
         free(path);
-        return;
+        return true;
+    }
+
+    if (!published_opens(path, &err)
+        || reco_snapshot_open(path, NULL, &snapshot, &err) != RECO_OK)
+    {
+        if (err.status == RECO_CORRUPT) {
+            tool_fail(path, &err);
+        }
+        free(path);
+        return err.status != RECO_CORRUPT;
     }
 
     g->list = tool_realloc(g->list, (g->n + 1) * sizeof(*g->list));
@@ -266,13 +278,18 @@ add_generation(generations_t *g, char *path)
     entry->model = tool_dup(reco_snapshot_model(snapshot)->name);
     entry->modified = st.st_mtime;
     entry->snapshot = NULL;
+    entry->sound = false;
+    entry->damaged = false;
     reco_snapshot_close(snapshot);
+
+    return true;
 }
 
 bool
 generations_open(generations_t *g, const char *dir)
 {
     DIR            *d;
+    bool            ok = true;
     char           *path;
     struct dirent  *entry;
 
@@ -284,11 +301,11 @@ generations_open(generations_t *g, const char *dir)
         return false;
     }
 
-    while ((entry = readdir(d)) != NULL) {
+    while (ok && (entry = readdir(d)) != NULL) {
         if (entry->d_name[0] != '.'
             && asprintf(&path, "%s/%s", dir, entry->d_name) >= 0)
         {
-            add_generation(g, path);
+            ok = add_generation(g, path);
         }
     }
 
@@ -297,7 +314,7 @@ generations_open(generations_t *g, const char *dir)
         qsort(g->list, g->n, sizeof(*g->list), compare_generations);
     }
 
-    return true;
+    return ok;
 }
 
 void
@@ -332,30 +349,46 @@ generations_have(const generations_t *g, reco_str_t model)
 }
 
 const reco_snapshot_t *
+generations_at(generations_t *g, size_t i)
+{
+    reco_error_t   err;
+    generation_t  *e = &g->list[i];
+
+    if (e->snapshot != NULL || e->damaged) {
+        return e->snapshot;
+    }
+
+    if (!(e->sound || published_is_sound(e->path, &err))
+        || reco_snapshot_open(e->path, NULL, &e->snapshot, &err) != RECO_OK)
+    {
+        tool_fail(e->path, &err);
+        e->snapshot = NULL;
+        e->damaged = true;
+        g->damaged = true;
+        return NULL;
+    }
+
+    e->sound = true;
+
+    return e->snapshot;
+}
+
+const reco_snapshot_t *
 generations_find(generations_t *g, uint64_t generation, reco_str_t model)
 {
-    size_t         i;
-    reco_error_t   err;
-    generation_t  *e;
+    size_t                  i;
+    const reco_snapshot_t  *snapshot;
 
     for (i = 0; i < g->n; i++) {
-        e = &g->list[i];
-
-        if (e->generation != generation) {
-            continue;
-        }
-
-        if (e->snapshot == NULL
-            && reco_snapshot_open(e->path, NULL, &e->snapshot, &err)
-               != RECO_OK)
+        if (g->list[i].generation != generation
+            || !reco_str_equal(tool_str(g->list[i].model), model))
         {
-            tool_fail(e->path, &err);
-            e->snapshot = NULL;
             continue;
         }
 
-        if (reco_str_equal(reco_snapshot_model(e->snapshot)->name, model)) {
-            return e->snapshot;
+        snapshot = generations_at(g, i);
+        if (snapshot != NULL) {
+            return snapshot;
         }
     }
 

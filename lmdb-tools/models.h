@@ -41,20 +41,28 @@ typedef struct {
     char             *model;            /* its name */
     time_t            modified;
     reco_snapshot_t  *snapshot;         /* NULL until wanted */
+    bool              sound;            /* it was read to its end */
+    bool              damaged;
 } generation_t;
 
 typedef struct {
     generation_t  *list;                /* by generation */
     size_t         n;
+    bool           damaged;             /* one was wanted and is not sound */
 } generations_t;
 
 /* Looks at every file of the folder; those that are no snapshot are passed
- * over. False after a message. */
+ * over. False after a message, also where a snapshot is damaged so that its
+ * generation cannot be told. */
 bool generations_open(generations_t *g, const char *dir);
 void generations_close(generations_t *g);
 
 /* Whether there is any snapshot of that model. */
 bool generations_have(const generations_t *g, reco_str_t model);
+
+/* The i-th snapshot, which is read to its end when it is wanted first. NULL
+ * where it is damaged: after a message at the first time. It stays open. */
+const reco_snapshot_t *generations_at(generations_t *g, size_t i);
 
 /* The snapshot of that generation and of the model of that name, or NULL. It
  * stays open. */

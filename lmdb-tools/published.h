@@ -28,9 +28,13 @@ bool published_generation(const char *dir, uint64_t generation,
 bool published_matches(const published_t *p, reco_error_t *err);
 
 /* Reads every record. In a process of its own, because LMDB may crash on a
- * damaged file whose checksum is not known, or read it for ever; err says what is
- * wrong. */
+ * damaged file whose checksum is not known, or read it for ever; err says
+ * what is wrong. */
 bool published_is_sound(const char *path, reco_error_t *err);
+
+/* The same without the customers and states: cheap, but these may still be
+ * damaged. */
+bool published_opens(const char *path, reco_error_t *err);
 
 /* A sum over all but generation and parent: equal where the content is. The
  * file must be sound. */
