@@ -225,7 +225,20 @@ static const struct argp  argp = {
 static bool
 open_models(command_t *c)
 {
+    uint32_t             i;
     const reco_model_t  *m;
+
+    if (!tool_output_is_not(c->out, c->spec_path)
+        || !tool_output_is_not(c->out, c->base_path))
+    {
+        return false;
+    }
+
+    for (i = 0; i < c->nlogs; i++) {
+        if (!tool_output_is_not(c->out, c->logs[i])) {
+            return false;
+        }
+    }
 
     if (c->base_path) {
         if (!model_file_open(&c->base, c->base_path, NULL)) {

@@ -249,13 +249,14 @@ compare_generations(const void *a, const void *b)
 static bool
 add_generation(generations_t *g, char *path)
 {
+    const char       *name = strrchr(path, '/');
     struct stat       st;
     reco_error_t      err;
     generation_t     *entry;
     reco_snapshot_t  *snapshot;
 
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || is_spec(path) != 0
-        || strstr(path, ".tmp-") != NULL)
+        || strstr(name != NULL ? name : path, ".tmp-") != NULL)
     {
         free(path);
         return true;

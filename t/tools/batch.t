@@ -319,6 +319,14 @@ for my $option ('--out', '--rejects') {
 }
 is(slurp("$dir/in-place.csv"), "customer_id,age\nc,30\n", 'which stays');
 
+my $keys = 'hash ' . '5a' x 32 . "\nsign k " . 'c3' x 32 . "\n";
+spew("$dir/keys", $keys);
+($status, $out, $err) = reco('batch', $spec, '--in', "$dir/in-place.csv",
+                             '--secret', "$dir/keys", '--out', "$dir/keys");
+is($status, 1, '--out over the secret');
+like($err, qr/keys': it is read too/, 'is refused');
+is(slurp("$dir/keys"), $keys, 'which stays');
+
 # ---- outputs in each other's place ----------------------------------------
 
 mkdir "$dir/two" or die;

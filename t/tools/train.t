@@ -416,6 +416,14 @@ unlike($out, qr/expired/, '... it is not called expired');
 like($err, qr/of 2, 0 are still open .*, 2 fallbacks, 0 before a gap, 0 left out$/,
      'only fallbacks: no hint to wait');
 is_deeply([grep { /none/ } files($dir)], [], 'nothing is left');
+# What is read is not written over.
+my $text = slurp($spec);
+($status, $out, $err) = reco('train', '--log', $log, '--spec', $spec, '--out',
+                             $spec);
+is($status, 1, '--out over the spec');
+like($err, qr/cannot write '\Q$spec\E': it is read too/, 'is refused');
+is(slurp($spec), $text, 'which stays');
+
 is((reco('train', '--log', $log, '--out', 'x'))[0], 2, 'no spec: wrong use');
 is((reco('train', '--log', $log, '--spec', $spec, '--out', 'x', '--prior',
          '1,-1'))[0], 2, 'a negative prior: wrong use');
