@@ -56,7 +56,7 @@ $n->wait_for(sub { counter($n, 'events', 'decisions_made') > 200 });
 is scalar(grep { $_->{status} != 200 } @answers), 0,
     'without a thread all are answered';
 # not QUIT: nginx cannot end a thread whose pool takes no task, and frees what
-# it sleeps on
+# it runs on
 $n->stop('KILL');
 %logged = map { $_->{id} => 1 } $n->decisions;
 is scalar(grep { !$logged{$_->{id}} } @answers), 0, 'and in the log';
