@@ -24,6 +24,11 @@
                                            control characters; at least 1 */
 #define RECO_MAX_FACTS          32      /* facts in one reward */
 #define RECO_MAX_STATE_KEY      4096    /* bytes in a state key */
+#define RECO_MAX_LEVELS         8       /* a table's states: the full one and
+                                           the coarser ones it backs off to */
+#define RECO_MAX_CART           64      /* items in a request's cart, and as
+                                           many that it excludes */
+#define RECO_MAX_LIST           1024    /* items in one ranked list */
 
 typedef enum {
     RECO_OK = 0,

@@ -30,10 +30,14 @@ typedef struct {
     bool           has_flags;       /* the request names what may be shown ... */
     reco_mask_t    flags;           /* ... and these are they; an id that is
                                        not in the catalogue is ignored */
+    uint32_t       ncart;           /* ids of the items in the cart */
+    uint32_t       nexclude;        /* ids of items not to recommend */
     uint32_t       unknown_fields;  /* features and ids nobody knows: ignored,
                                        counted, shown when explained */
     reco_value_t   given[RECO_MAX_FEATURES];    /* by feature index, from the
                                                    request, unconverted */
+    reco_str_t     cart[RECO_MAX_CART];         /* the first ncart, nexclude */
+    reco_str_t     exclude[RECO_MAX_CART];
 } reco_request_t;
 
 /* Clears what matters for a model with nfeatures features. */
@@ -68,13 +72,15 @@ reco_status_t reco_features_resolve(const reco_model_t *model,
 /* Index of the bin of x: the number of edges <= x. */
 uint32_t reco_feature_bin(const reco_feature_t *f, double x);
 
-/* The state key of the policy: the state features' fields in order, each the
- * bin (number with bins), the code or the word, empty when missing, joined by
- * the byte 0x1f; with per_slot, the slot (from 1) as a last field. A key that
- * would be empty is one byte 0x1f. Returns its length, at most
- * RECO_MAX_STATE_KEY, or 0 when it does not fit 'size'. */
+/* The state key of a level of the policy (0: the full state): the level's
+ * features' fields in order, each the bin (number with bins), the code or the
+ * word ("other" for one that is not in the feature's vocabulary), empty when
+ * missing, joined by the byte 0x1f; with per_slot, the slot (from 1) as a last
+ * field. A key that would be empty is one byte 0x1f. Keys of level l > 0 begin
+ * with the byte 0x1e, the digit l and the byte 0x1f. Returns its length, at
+ * most RECO_MAX_STATE_KEY, or 0 when it does not fit 'size'. */
 size_t reco_state_key(const reco_model_t *model, const reco_features_t *f,
-    uint32_t slot, char *key, size_t size);
+    uint32_t level, uint32_t slot, char *key, size_t size);
 
 /* ---- eligibility -------------------------------------------------------- */
 
@@ -140,6 +146,19 @@ typedef struct {
     uint64_t   propensity[RECO_MAX_SLATE];      /* conditional on the slots
                                                    before, 1..RECO_ONE */
     bool       state_known;                     /* the table had slot 1's row */
+    uint8_t    level;                           /* of slot 1's row: 0 the full
+                                                   state, then coarser ones */
+    uint8_t    unseen;                          /* features of the full state
+                                                   whose word counted as
+                                                   "other" */
+    double     epsilon;                         /* Q_TABLE: slot 1 was explored
+                                                   with; 1 where the state is
+                                                   unknown; else NAN */
+    double     value;                           /* of slot 1's action in that
+                                                   row; NAN without a row */
+    double     confidence;                      /* of slot 1's action among the
+                                                   eligible ones (the row's,
+                                                   renormalised), or NAN */
     bool       low_mass;                        /* P_TABLE: in some slot what
                                                    was eligible and not yet
                                                    drawn held less than half of

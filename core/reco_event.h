@@ -11,8 +11,12 @@
  *  "slate":["OFFER_2","OFFER_5"],"propensity":[1073741824,2147483648],
  *  "policy":"weights", and where they are so: "pinned":1, "low_mass":true,
  *  "fallback":true, "replayable":false}
+ * and for models with items: "level":1 (the state that answered, where it is
+ * not the full one), "cart":["22423"], "exclude":["85123A"],
+ * "items":["21232","22086"]
  * {"type":"reward","seq":8,"time":..,"model":"shop","generation":3,
- *  "decision":"..","customer":"c42","key":"..","action":"OFFER_2",
+ *  "decision":"..","customer":"c42","session":"s1","key":"..",
+ *  "action":"OFFER_2","items":["21232"],
  *  "facts":{"conversion":1,"revenue":12.5}}
  *
  * "actions" is the catalogue's size, "eligible" the mask in hex, highest
@@ -25,7 +29,7 @@
 #define RECO_EVENT_H
 
 #include "reco_buf.h"
-#include "reco_decide.h"
+#include "reco_items.h"
 #include "reco_json.h"
 #include "reco_token.h"
 
@@ -45,6 +49,9 @@ typedef struct {
     const reco_features_t   *features;      /* MISSING ones are left out */
     const reco_mask_t       *eligible;
     const reco_decision_t   *decision;
+    const reco_request_t    *request;       /* its cart and exclude; NULL:
+                                               none */
+    const reco_item_slate_t *items;         /* NULL: none */
     bool                     fallback;
     bool                     not_replayable;    /* imported */
 } reco_decision_event_t;
@@ -57,10 +64,14 @@ typedef struct {
     bool               has_decision;
     reco_id_t          decision;
     reco_str_t         customer_key;
+    reco_str_t         session;     /* or empty */
     reco_str_t         key;         /* idempotency key, or empty */
     reco_str_t         action;      /* the accepted action's id, or empty */
     const reco_fact_t *facts;
     uint32_t           nfacts;
+    const reco_str_t  *items;       /* ids it is about, at most
+                                       RECO_MAX_SLATE */
+    uint32_t           nitems;
 } reco_reward_event_t;
 
 typedef struct {
@@ -75,8 +86,10 @@ void reco_event_write_header(reco_buf_t *b, const reco_segment_header_t *h);
 void reco_event_write_decision(reco_buf_t *b, const reco_decision_event_t *e);
 void reco_event_write_reward(reco_buf_t *b, const reco_reward_event_t *e);
 
-/* No decision of this model is longer than this, in bytes. */
+/* No decision of this model is longer than this, in bytes, but for its cart
+ * and excluded items: these need reco_event_request_bound() more. */
 size_t reco_event_decision_bound(const reco_model_t *model);
+size_t reco_event_request_bound(const reco_request_t *request);
 size_t reco_event_reward_bound(void);
 
 /* ---- reading -------------------------------------------------------- */
@@ -121,6 +134,14 @@ typedef struct {
     reco_str_t              action;         /* reward */
     uint32_t                nfacts;
     reco_fact_t             facts[RECO_MAX_FACTS];
+    uint32_t                level;          /* of the state that answered */
+    uint32_t                ncart;
+    reco_str_t              cart[RECO_MAX_CART];
+    uint32_t                nexclude;
+    reco_str_t              exclude[RECO_MAX_CART];
+    uint32_t                nitems;         /* decision: recommended; reward:
+                                               that it is about */
+    reco_str_t              items[RECO_MAX_SLATE];
     reco_segment_header_t   header;
 } reco_event_t;
 

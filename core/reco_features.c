@@ -23,6 +23,7 @@
 #define MAX_SHOWN    64
 
 #define SEPARATOR    '\x1f'
+#define LEVEL           0x1e    /* begins the key of a coarser state */
 
 
 /* ---- conversion --------------------------------------------------------- */
@@ -256,6 +257,8 @@ time_part(uint64_t time_ms, int part)
         return (double) (time_ms % MS_PER_DAY / MS_PER_HOUR);
     case RECO_TIME_WEEKDAY:
         return (double) ((days + 3) % 7 + 1);   /* 1970-01-01: Thursday */
+    case RECO_TIME_SEASON:
+        return month_of(days) % 12 / 3;
     case RECO_TIME_MONTH:
         break;
     }
@@ -420,17 +423,23 @@ state_field(reco_buf_t *b, const reco_feature_t *f, const reco_value_t *v)
 
 size_t
 reco_state_key(const reco_model_t *model, const reco_features_t *f,
-    uint32_t slot, char *key, size_t size)
+    uint32_t level, uint32_t slot, char *key, size_t size)
 {
     uint32_t               i, feature;
     reco_buf_t             b;
-    const reco_policy_t   *policy = &model->policy;
+    const reco_level_t    *state = &model->policy.levels[level];
 
     reco_buf_init(&b, key, size < RECO_MAX_STATE_KEY ? size
                                                      : RECO_MAX_STATE_KEY);
 
-    for (i = 0; i < policy->nstate; i++) {
-        feature = policy->state[i];
+    if (level > 0) {
+        reco_buf_char(&b, LEVEL);
+        reco_buf_char(&b, (char) ('0' + level));
+        reco_buf_char(&b, SEPARATOR);
+    }
+
+    for (i = 0; i < state->n; i++) {
+        feature = state->features[i];
 
         if (i > 0) {
             reco_buf_char(&b, SEPARATOR);
@@ -439,8 +448,8 @@ reco_state_key(const reco_model_t *model, const reco_features_t *f,
         state_field(&b, &model->features[feature], &f->value[feature]);
     }
 
-    if (policy->per_slot) {
-        if (policy->nstate > 0) {
+    if (model->policy.per_slot) {
+        if (state->n > 0) {
             reco_buf_char(&b, SEPARATOR);
         }
 

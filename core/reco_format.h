@@ -28,6 +28,7 @@ typedef struct {
     const reco_features_t   *features;
     const reco_mask_t       *eligible;
     const reco_decision_t   *decision;
+    const reco_item_slate_t *items;         /* n is 0 where there are none */
     reco_scratch_t          *scratch;       /* for the explanation */
     uint64_t                 generation;
     reco_str_t               token;
@@ -39,11 +40,28 @@ typedef struct {
     reco_str_t    token;            /* decision's, or empty */
     reco_str_t    customer;         /* id as given, or empty; token and
                                        customer are not both empty */
+    reco_str_t    session;          /* or empty: then any of the customer's */
     reco_str_t    key;              /* idempotency key, or empty */
     reco_str_t    action;           /* accepted action, or empty */
+    uint64_t      time_ms;          /* server's; set before parsing */
     uint32_t      nfacts;
     reco_fact_t   facts[RECO_MAX_FACTS];
+    uint32_t      nitems;           /* items it is about */
+    reco_str_t    items[RECO_MAX_SLATE];
 } reco_reward_request_t;
+
+/* Whether what a model needs is there. What is not configured is not there,
+ * and not missed. */
+typedef struct {
+    reco_str_t  model;
+    reco_str_t  version;            /* empty without a snapshot */
+    uint64_t    generation;         /* 0: fallback */
+    uint64_t    time_ms;
+    bool        geo, geo_configured;
+    bool        log, log_configured;
+} reco_health_t;
+
+typedef struct reco_agent_format_s  reco_agent_format_t;    /* reco_agent.h */
 
 /* What went wrong, for rendering in the format's own shape. */
 typedef struct {
@@ -67,16 +85,21 @@ typedef struct {
     void (*render_decision)(reco_buf_t *out, const reco_answer_t *answer,
         unsigned variant);
 
-    reco_status_t (*parse_reward)(reco_str_t body, reco_parse_t *parse,
-        reco_reward_request_t *reward, reco_error_t *err);
+    /* An action or fact that the model cannot know is RECO_INVALID where the
+     * format says so. Clears what it does not set, but for time_ms. */
+    reco_status_t (*parse_reward)(reco_str_t body, const reco_model_t *model,
+        reco_parse_t *parse, reco_reward_request_t *reward,
+        reco_error_t *err);
     void (*render_reward)(reco_buf_t *out,
         const reco_reward_request_t *reward);
 
     void (*render_problem)(reco_buf_t *out, const reco_problem_t *problem);
 
-    /* version is empty without a snapshot. */
-    void (*render_health)(reco_buf_t *out, reco_str_t model,
-        reco_str_t version, uint64_t generation);
+    /* Returns the HTTP status. */
+    int (*render_health)(reco_buf_t *out, const reco_health_t *health);
+
+    /* What reco_agent shows; NULL in formats without an agent. */
+    const reco_agent_format_t  *agent;
 
     unsigned     decide_methods;    /* RECO_METHOD_* */
     unsigned     reward_methods;

@@ -72,11 +72,11 @@ write_state_key(reco_buf_t *out, const reco_answer_t *a)
 
     reco_buf_cstr(out, ",\"state_key\":");
 
-    nfields = model->policy.nstate + (model->policy.per_slot ? 1 : 0);
+    nfields = model->policy.levels[0].n + (model->policy.per_slot ? 1 : 0);
     len = 0;
 
     if (nfields > 0) {
-        len = reco_state_key(model, a->features, 1, a->scratch->key,
+        len = reco_state_key(model, a->features, 0, 1, a->scratch->key,
                              sizeof(a->scratch->key));
     }
 
@@ -97,8 +97,8 @@ write_state_key(reco_buf_t *out, const reco_answer_t *a)
 
         for (field = p; p < end && *p != 0x1f; p++) { /* void */ }
 
-        name = (i < model->policy.nstate)
-               ? model->features[model->policy.state[i]].name
+        name = (i < model->policy.levels[0].n)
+               ? model->features[model->policy.levels[0].features[i]].name
                : RECO_STR("slot");
 
         if (i > 0) {
@@ -242,9 +242,9 @@ reco_format_explain_bound(const reco_model_t *model)
 
     /* the state key: names and fields of the key, as one string */
     n += 6 * RECO_MAX_STATE_KEY;
-    for (i = 0; i < model->policy.nstate; i++) {
+    for (i = 0; i < model->policy.levels[0].n; i++) {
         n += reco_format_string_bound(
-                 model->features[model->policy.state[i]].name);
+                 model->features[model->policy.levels[0].features[i]].name);
     }
 
     ids = 0;

@@ -573,7 +573,7 @@ parse_reward_member(reco_json_t *s, reco_str_t key, reco_json_token_t token,
 }
 
 static reco_status_t
-parse_reward(reco_str_t body, reco_parse_t *parse,
+parse_reward(reco_str_t body, const reco_model_t *model, reco_parse_t *parse,
     reco_reward_request_t *reward, reco_error_t *err)
 {
     reco_str_t         key;
@@ -583,7 +583,9 @@ parse_reward(reco_str_t body, reco_parse_t *parse,
 
     reward->token = reward->customer = RECO_FORMAT_ROOT;
     reward->key = reward->action = RECO_FORMAT_ROOT;
-    reward->nfacts = 0;
+    reward->session = RECO_FORMAT_ROOT;
+    reward->nfacts = reward->nitems = 0;
+    (void) model;
 
     reco_json_init(&s, body, 0, &parse->arena, parse->keys, err);
 
@@ -628,14 +630,15 @@ render_reward(reco_buf_t *out, const reco_reward_request_t *reward)
     reco_buf_cstr(out, "{\"accepted\":true}");
 }
 
-static void
-render_health(reco_buf_t *out, reco_str_t model, reco_str_t version,
-    uint64_t generation)
+static int
+render_health(reco_buf_t *out, const reco_health_t *health)
 {
+    reco_str_t  version = health->version;
+
     reco_buf_cstr(out, "{\"status\":\"");
     reco_buf_cstr(out, (version.len > 0) ? "ok" : "no snapshot");
     reco_buf_cstr(out, "\",\"model\":");
-    reco_buf_json_string(out, model);
+    reco_buf_json_string(out, health->model);
     reco_buf_cstr(out, ",\"version\":");
 
     if (version.len > 0) {
@@ -645,8 +648,10 @@ render_health(reco_buf_t *out, reco_str_t model, reco_str_t version,
     }
 
     reco_buf_cstr(out, ",\"generation\":");
-    reco_buf_u64(out, generation);
+    reco_buf_u64(out, health->generation);
     reco_buf_char(out, '}');
+
+    return 200;
 }
 
 const reco_format_t  reco_format_native = {

@@ -479,7 +479,7 @@ check_reward(const reco_reward_request_t *reward, reco_str_t timestamp,
 }
 
 static reco_status_t
-parse_reward(reco_str_t body, reco_parse_t *parse,
+parse_reward(reco_str_t body, const reco_model_t *model, reco_parse_t *parse,
     reco_reward_request_t *reward, reco_error_t *err)
 {
     reco_str_t         key, timestamp;
@@ -489,7 +489,9 @@ parse_reward(reco_str_t body, reco_parse_t *parse,
 
     reward->token = reward->customer = RECO_FORMAT_ROOT;
     reward->key = reward->action = timestamp = RECO_FORMAT_ROOT;
-    reward->nfacts = 0;
+    reward->session = RECO_FORMAT_ROOT;
+    reward->nfacts = reward->nitems = 0;
+    (void) model;
 
     reco_json_init(&s, body, 0, &parse->arena, parse->keys, err);
 
@@ -527,15 +529,12 @@ render_reward(reco_buf_t *out, const reco_reward_request_t *reward)
     reco_buf_cstr(out, "\"Sucess\"");
 }
 
-static void
-render_health(reco_buf_t *out, reco_str_t model, reco_str_t version,
-    uint64_t generation)
+static int
+render_health(reco_buf_t *out, const reco_health_t *health)
 {
     char        agent[RECO_MAX_ID + 5];
     reco_buf_t  b;
-
-    (void) model;
-    (void) generation;
+    reco_str_t  version = health->version;
 
     if (version.len == 0) {
         version = RECO_STR("none");
@@ -549,6 +548,8 @@ render_health(reco_buf_t *out, reco_str_t model, reco_str_t version,
                        "\"agent-version\": ");
     reco_buf_json_string(out, (reco_str_t) { agent, reco_buf_len(&b) });
     reco_buf_char(out, '}');
+
+    return 200;
 }
 
 const reco_format_t  reco_format_offers = {

@@ -43,7 +43,9 @@ typedef enum {
 typedef enum {
     RECO_TIME_HOUR = 0,         /* 0..23, UTC */
     RECO_TIME_WEEKDAY,          /* 1 Monday .. 7 Sunday (ISO 8601), UTC */
-    RECO_TIME_MONTH             /* 1..12, UTC */
+    RECO_TIME_MONTH,            /* 1..12, UTC */
+    RECO_TIME_SEASON            /* 0 winter (December to February) .. 3 autumn:
+                                   the northern meteorological seasons, UTC */
 } reco_time_part_t;
 
 typedef enum {
@@ -84,6 +86,14 @@ typedef struct {
      * Several words may share a code. */
     reco_code_t          *codes;
     uint32_t              ncodes;
+
+    /* Category without codes: the words that count as themselves in a state,
+     * bytewise rising; every other word counts as "other" there. top > 0 with
+     * nwords 0: the top most frequent ones of the customers, to be learned
+     * when the snapshot is built. NULL and 0: every word is its own. */
+    reco_str_t           *words;
+    uint32_t              nwords;
+    uint32_t              top;
 
     reco_value_t          fallback;     /* the spec's "default", or MISSING */
 } reco_feature_t;
@@ -171,6 +181,14 @@ typedef struct {
                                    weight each is, as the spec gives them */
 } reco_weights_t;
 
+/* The features that make a state's key. levels[0] is the full state; each
+ * further one is coarser: it has only features of the one before it, and not
+ * all of them. */
+typedef struct {
+    uint32_t  *features;
+    uint32_t   n;
+} reco_level_t;
+
 typedef struct {
     reco_policy_type_t   type;
     uint32_t             slate;         /* slots, 1..RECO_MAX_SLATE */
@@ -183,11 +201,20 @@ typedef struct {
     uint32_t             ncases;
 
     /* tables */
-    uint32_t            *state;         /* features that make the state key */
-    uint32_t             nstate;
+    reco_level_t         levels[RECO_MAX_LEVELS];
+    uint32_t             nlevels;       /* at least 1 for tables */
+    uint64_t             min_visits;    /* the first level whose row has as
+                                           many is used; where none has, the
+                                           last one that has a row */
     bool                 per_slot;      /* the slot (1, 2, ...) is part of the
                                            key */
-    double               epsilon;       /* Q_TABLE: 0..1, or -1 for softmax */
+    double               epsilon;       /* Q_TABLE: 0..1, or -1 for softmax:
+                                           what a row of epsilon_visits or more
+                                           visits is explored with; ... */
+    double               epsilon_start; /* ... at 0 visits this, and between
+                                           them on a straight line (linear
+                                           annealing: Mnih et al. 2015) */
+    uint64_t             epsilon_visits;    /* 0: epsilon for every row */
     double               temperature;   /* Q_TABLE: > 0, or -1 for epsilon */
     double               floor;         /* P_TABLE: each eligible action gets at
                                            least floor / n before it is
@@ -223,6 +250,103 @@ typedef struct {
                                        without any fact; default 0 */
 } reco_reward_t;
 
+/* ---- learning (used by the trainer) --------------------------------------- */
+
+typedef struct {
+    double    learning_rate;        /* alpha of Q-learning, 0..1; 0.01 */
+    double    discount_factor;      /* gamma, 0 to below 1; 0.95 */
+    uint64_t  episode_gap_ms;       /* longer after its last decision a
+                                       customer's session has ended; 30 min */
+    double    shrinkage;            /* what a state's prior, the value of the
+                                       coarser state, weighs, in visits; 10 */
+    uint64_t  max_states;           /* rows of the table; 1,000,000 */
+} reco_learning_t;
+
+/* How long a snapshot's history keeps what, before its as-of time; 0: none. */
+typedef struct {
+    uint64_t  recommendations_ms;
+    uint64_t  agent_ms;
+    uint64_t  rewards_ms;
+} reco_retention_t;
+
+/* ---- items: what an action, as a strategy, recommends ---------------------- */
+
+typedef enum {
+    RECO_BY_NOTHING,            /* the list of that name */
+    RECO_BY_KEY,                /* the list of that name and a fixed key */
+    RECO_BY_FEATURE,            /* ... and the feature's word */
+    RECO_BY_CART,               /* ... and each item of the cart */
+    RECO_BY_CART_CATEGORY,      /* ... and each item's category, each once */
+    RECO_BY_HISTORY             /* ... and each item of the customer's history */
+} reco_list_by_t;
+
+typedef struct {
+    reco_str_t      list;
+    reco_list_by_t  by;
+    reco_str_t      key;        /* BY_KEY */
+    uint32_t        feature;    /* BY_FEATURE: a category without codes */
+    double          weight;     /* > 0; 1 */
+} reco_candidates_t;
+
+/* An item's score is the sum over its lists of weight times its score there. */
+typedef struct {
+    reco_str_t          id;         /* of the action */
+    reco_candidates_t  *from;
+    uint32_t            nfrom;
+} reco_strategy_t;
+
+typedef struct {
+    uint32_t            slate;          /* items, 1..RECO_MAX_SLATE; 0: the
+                                           model recommends no items */
+    uint32_t            per_family;     /* of one family at most; 0: any */
+    reco_str_t          history;        /* field of the customer's record: ids
+                                           of items, newest first, separated by
+                                           blanks; empty: none */
+    int                 history_index;  /* of the field, -1 without */
+    int                 prefer;         /* feature: items whose category is its
+                                           word score (1 + boost) times as
+                                           much; -1: none */
+    double              boost;
+    reco_strategy_t    *strategies;     /* as the spec gives them */
+    uint32_t            nstrategies;
+    int32_t            *by_action;      /* strategy of each action, or -1: only
+                                           'fill' (set when bound) */
+    reco_candidates_t  *fill;           /* after the strategy's own, in order,
+                                           as long as slots are free */
+    uint32_t            nfill;
+} reco_items_spec_t;
+
+/* Texts are borrowed from the snapshot, and valid while it is. */
+typedef struct {
+    reco_str_t  id;
+    reco_str_t  name;           /* may be empty */
+    reco_str_t  category;       /* may be empty */
+    reco_str_t  family;         /* variants of one product share it; empty: the
+                                   item is a family of its own */
+    double      price;          /* NAN when unknown */
+    bool        available;      /* in stock */
+} reco_item_t;
+
+/* A ranked list: entries of 12 bytes (docs/FORMAT.md), best first, read by
+ * reco_list_entry(). */
+typedef struct {
+    const uint8_t  *entries;
+    uint32_t        n;
+} reco_list_t;
+
+typedef struct {
+    uint32_t  item;
+    double    score;            /* finite, >= 0 */
+} reco_list_entry_t;
+
+/* Where items and lists are kept. */
+typedef struct {
+    bool  (*item)(void *data, uint32_t index, reco_item_t *out);
+    bool  (*find)(void *data, reco_str_t id, uint32_t *index);
+    bool  (*list)(void *data, reco_str_t name, reco_str_t key,
+                  reco_list_t *out);
+} reco_items_source_t;
+
 /* ---- CSV columns, for batch scoring ------------------------------------- */
 
 /* "columns": {"customer": "CLIENT", "features": {"age": "AGE"},
@@ -240,6 +364,8 @@ typedef struct {
     uint16_t  action;               /* catalogue index */
     double    value;                /* Q or probability */
     uint64_t  visits;
+    double    confidence;           /* posterior probability that the action is
+                                       the state's best; NAN where unknown */
 } reco_entry_t;
 
 /* A state's row, unaligned little-endian (docs/FORMAT.md); entry i is read by
@@ -279,8 +405,14 @@ typedef struct {
     reco_column_t     *action_columns;
     uint32_t           naction_columns;
 
+    reco_learning_t    learning;
+    reco_retention_t   history;
+    reco_items_spec_t  items;
+
     reco_lookup_pt     lookup;          /* NULL: no table */
     void              *lookup_data;
+    const reco_items_source_t  *items_source;   /* NULL: no items; data is
+                                                   lookup_data */
 
     reco_arena_t       memory;          /* private: what all of this lives in */
     void              *blocks;
@@ -296,6 +428,7 @@ int reco_catalogue_find(const reco_catalogue_t *c, reco_str_t id);
 int reco_model_request_feature(const reco_model_t *m, reco_str_t name);
 
 reco_entry_t reco_row_entry(const reco_row_t *row, uint32_t i);
+reco_list_entry_t reco_list_entry(const reco_list_t *list, uint32_t i);
 
 static inline bool
 reco_mask_get(const reco_mask_t *m, uint32_t i)

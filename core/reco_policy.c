@@ -152,7 +152,7 @@ reco_slate_load(reco_slate_t *slate, uint32_t slot)
         return;
     }
 
-    len = reco_state_key(model, slate->features, slot, s->key,
+    len = reco_state_key(model, slate->features, 0, slot, s->key,
                          sizeof(s->key));
 
     if (len != 0

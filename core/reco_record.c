@@ -296,6 +296,7 @@ reco_row_pack(reco_str_t state_key, uint64_t visits,
         p = reco_put_u16(p, entries[i].action);
         p = reco_put_f64(p, entries[i].value);
         p = reco_put_u64(p, entries[i].visits);
+        p = reco_put_f64(p, entries[i].confidence);
     }
 }
 
@@ -349,6 +350,7 @@ reco_row_entry(const reco_row_t *row, uint32_t i)
     e.action = reco_get_u16(p);
     e.value = reco_get_f64(p + 2);
     e.visits = reco_get_u64(p + 10);
+    e.confidence = reco_get_f64(p + 18);
 
     return e;
 }

@@ -23,7 +23,7 @@
 #define RECO_RECORD_WORD    0x8000u     /* in an entry's field: it is a word */
 #define RECO_ACTION_MAX     (9 + 3 * 256)
 #define RECO_ROW_HEAD       12
-#define RECO_ROW_ENTRY      18
+#define RECO_ROW_ENTRY      26
 #define RECO_ROW_KEY        16          /* bytes of a row's key: a hash */
 
 static inline uint16_t

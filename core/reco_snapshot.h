@@ -11,10 +11,12 @@
 #define RECO_SNAPSHOT_H
 
 #include "reco_decide.h"
+#include "reco_history.h"
+#include "reco_items.h"
 #include "reco_spec.h"
 #include "reco_token.h"
 
-#define RECO_SNAPSHOT_FORMAT    1
+#define RECO_SNAPSHOT_FORMAT    2
 #define RECO_CHECKSUM_BYTES     16
 
 /* Documented in docs/FORMAT.md. */
@@ -30,6 +32,9 @@ typedef struct {
     uint64_t     built_ms;          /* --as-of or SOURCE_DATE_EPOCH, or 0 */
     uint64_t     customers;         /* records */
     uint64_t     states;            /* rows of the table of values */
+    uint64_t     items;
+    uint64_t     lists;
+    uint64_t     history;           /* records of all kinds */
     const char  *spec;              /* resolved spec, terminated */
     const char  *training;          /* JSON object with the trainer's facts,
                                        "{}" without */
@@ -71,6 +76,27 @@ reco_status_t reco_snapshot_each_customer(const reco_snapshot_t *s,
 reco_status_t reco_snapshot_each_row(const reco_snapshot_t *s,
     reco_row_visit_pt visit, void *data, reco_error_t *err);
 
+typedef bool (*reco_item_visit_pt)(void *data, uint32_t index,
+    const reco_item_t *item);
+typedef bool (*reco_list_visit_pt)(void *data, reco_str_t name,
+    reco_str_t key, const reco_list_t *list);
+typedef bool (*reco_history_visit_pt)(void *data, const reco_history_t *h);
+
+/* By index; by name and key; by kind, customer's hash and time. */
+reco_status_t reco_snapshot_each_item(const reco_snapshot_t *s,
+    reco_item_visit_pt visit, void *data, reco_error_t *err);
+reco_status_t reco_snapshot_each_list(const reco_snapshot_t *s,
+    reco_list_visit_pt visit, void *data, reco_error_t *err);
+reco_status_t reco_snapshot_each_history(const reco_snapshot_t *s,
+    reco_history_visit_pt visit, void *data, reco_error_t *err);
+
+/* What the history has of one kind for one customer ("" for the agent's own),
+ * from_ms <= time < to_ms, newest first. Touches only that customer's
+ * records. */
+reco_status_t reco_snapshot_history(const reco_snapshot_t *s,
+    reco_history_kind_t kind, reco_str_t customer_key, uint64_t from_ms,
+    uint64_t to_ms, reco_history_visit_pt visit, void *data);
+
 /* Reads every record and checks every offset and count. */
 reco_status_t reco_snapshot_check(const reco_snapshot_t *s,
     reco_error_t *err);
@@ -95,6 +121,22 @@ reco_status_t reco_builder_customer(reco_builder_t *b, reco_str_t key,
 /* entries must rise by action; values must be finite. */
 reco_status_t reco_builder_row(reco_builder_t *b, reco_str_t state_key,
     uint64_t visits, const reco_entry_t *entries, uint32_t n,
+    reco_error_t *err);
+
+/* Items get their indices, from 0, in the order of the calls; an id given
+ * twice is RECO_INVALID. Models without "items" in their spec take none. */
+reco_status_t reco_builder_item(reco_builder_t *b, const reco_item_t *item,
+    reco_error_t *err);
+
+/* A ranked list: entries by falling score, of equal ones by rising item, each
+ * item once, of items that were added; at most RECO_MAX_LIST. key may be
+ * empty. A list given twice is RECO_INVALID. */
+reco_status_t reco_builder_list(reco_builder_t *b, reco_str_t name,
+    reco_str_t key, const reco_list_entry_t *entries, uint32_t n,
+    reco_error_t *err);
+
+/* In any order; the same record twice is kept once. */
+reco_status_t reco_builder_history(reco_builder_t *b, const reco_history_t *h,
     reco_error_t *err);
 
 /* training: a JSON object, or NULL. built_ms 0 gives the same bytes for the

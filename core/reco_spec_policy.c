@@ -289,13 +289,13 @@ read_state_feature(reco_spec_t *sp, const json_t *value)
         return reco_spec_fail(sp, "is not a feature");
     }
 
-    for (i = 0; i < policy->nstate; i++) {
-        if (policy->state[i] == (uint32_t) feature) {
+    for (i = 0; i < policy->levels[0].n; i++) {
+        if (policy->levels[0].features[i] == (uint32_t) feature) {
             return reco_spec_fail(sp, "is there twice");
         }
     }
 
-    policy->state[policy->nstate++] = (uint32_t) feature;
+    policy->levels[0].features[policy->levels[0].n++] = (uint32_t) feature;
 
     return check_state_feature(sp, (uint32_t) feature);
 }
@@ -309,8 +309,10 @@ read_state(reco_spec_t *sp, const json_t *obj)
     reco_model_t   *model = sp->model;
     reco_policy_t  *policy = &model->policy;
 
-    policy->state = reco_spec_alloc(sp, model->nfeatures, sizeof(uint32_t));
-    if (policy->state == NULL) {
+    policy->nlevels = 1;
+    policy->levels[0].features = reco_spec_alloc(sp, model->nfeatures,
+                                                 sizeof(uint32_t));
+    if (policy->levels[0].features == NULL) {
         return false;
     }
 
@@ -319,14 +321,14 @@ read_state(reco_spec_t *sp, const json_t *obj)
 
     if (array == NULL) {
         for (i = 0; i < model->nfeatures; i++) {
-            policy->state[i] = (uint32_t) i;
+            policy->levels[0].features[i] = (uint32_t) i;
 
             if (!check_state_feature(sp, (uint32_t) i)) {
                 return false;
             }
         }
 
-        policy->nstate = model->nfeatures;
+        policy->levels[0].n = model->nfeatures;
         reco_spec_pop(sp, mark);
 
         return true;
@@ -457,6 +459,8 @@ reco_spec_policy(reco_spec_t *sp, const json_t *obj)
     policy->floor = 0.01;
     policy->epsilon = -1;
     policy->temperature = -1;
+    sp->model->items.prefer = -1;
+    sp->model->items.history_index = -1;
 
     if (obj == NULL) {
         return true;

@@ -201,7 +201,7 @@ try_reward(const reco_format_t *format, reco_str_t text)
 
     parse = parse_begin(text.len);
     memset(&reward, 0xa5, sizeof(reward));
-    rc = format->parse_reward(text, &parse, &reward, &err);
+    rc = format->parse_reward(text, model, &parse, &reward, &err);
 
     if (rc != RECO_OK) {
         check_problem(format, &err, rc, text.len);

@@ -56,7 +56,7 @@ is_used(const values_t *v, int column)
 {
     uint32_t  i;
 
-    for (i = 0; i < v->model->policy.nstate; i++) {
+    for (i = 0; i < v->model->policy.levels[0].n; i++) {
         if (v->state[i] == column) {
             return true;
         }
@@ -75,8 +75,8 @@ find_columns(values_t *v, const char *path)
     reco_str_t            column;
     const reco_policy_t  *policy = &v->model->policy;
 
-    for (i = 0; ok && i < policy->nstate; i++) {
-        name = tool_dup(v->model->features[policy->state[i]].name);
+    for (i = 0; ok && i < policy->levels[0].n; i++) {
+        name = tool_dup(v->model->features[policy->levels[0].features[i]].name);
         ok = find_column(v, path, name, &v->state[i]);
         free(name);
     }
@@ -184,8 +184,8 @@ parse_key(values_t *v, const reco_str_t *fields, char *key, size_t *len)
     uint64_t               slot = 1;
     const reco_model_t    *model = v->model;
 
-    for (i = 0; i < model->policy.nstate; i++) {
-        f = model->policy.state[i];
+    for (i = 0; i < model->policy.levels[0].n; i++) {
+        f = model->policy.levels[0].features[i];
         if (!parse_state_field(v, &model->features[f], fields[v->state[i]],
                                &v->features.value[f]))
         {
@@ -202,9 +202,9 @@ parse_key(values_t *v, const reco_str_t *fields, char *key, size_t *len)
         return false;
     }
 
-    *len = reco_state_key(model, &v->features, (uint32_t) slot, key,
+    *len = reco_state_key(model, &v->features, 0, (uint32_t) slot, key,
                           RECO_MAX_STATE_KEY);
-    if (*len == 0 && model->policy.nstate > 1) {
+    if (*len == 0 && model->policy.levels[0].n > 1) {
         tool_csv_error(v->csv, NULL, "the state key is longer than %d bytes",
                        RECO_MAX_STATE_KEY);
         return false;
@@ -240,6 +240,7 @@ parse_entry(const values_t *v, const reco_str_t *fields, reco_entry_t *out)
     }
 
     out->visits = 0;
+    out->confidence = NAN;
     if (v->visits >= 0 && fields[v->visits].len
         && !parse_count(fields[v->visits], UINT64_C(1) << 53, &out->visits))
     {

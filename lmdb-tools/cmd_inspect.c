@@ -310,9 +310,9 @@ state_fields(const reco_model_t *model)
     json_t    *a = json_array();
     uint32_t   i;
 
-    for (i = 0; i < model->policy.nstate; i++) {
+    for (i = 0; i < model->policy.levels[0].n; i++) {
         json_array_append_new(a,
-            string(model->features[model->policy.state[i]].name));
+            string(model->features[model->policy.levels[0].features[i]].name));
     }
     if (model->policy.per_slot) {
         json_array_append_new(a, json_string("slot"));

@@ -135,7 +135,7 @@ key_of(inclusion_t *in, const reco_model_t *m, uint64_t generation,
     XXH3_128bits_update(&hash, eligible->bits,
                         (m->catalogue.n + 63) / 64 * sizeof(uint64_t));
 
-    len = reco_state_key(m, f, 1, in->scratch.key, sizeof(in->scratch.key));
+    len = reco_state_key(m, f, 0, 1, in->scratch.key, sizeof(in->scratch.key));
     XXH3_128bits_update(&hash, &len, sizeof(len));
     XXH3_128bits_update(&hash, in->scratch.key, len);
 

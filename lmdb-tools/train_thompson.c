@@ -140,7 +140,7 @@ add(thompson_t *t, const ledger_decision_t *d, reco_str_t action,
         return;
     }
 
-    len = reco_state_key(m, &t->features, slot, t->key, sizeof(t->key));
+    len = reco_state_key(m, &t->features, 0, slot, t->key, sizeof(t->key));
     if (len == 0) {
         t->unreadable++;
         return;
@@ -423,7 +423,7 @@ row_write(thompson_t *t, row_t *row, reco_str_t state)
 
     for (i = 0; status == RECO_OK && i < row->n; i++) {
         row->entries[i] = (reco_entry_t) { row->action[i], row->p[i],
-                                           row->visits[i] };
+                                           row->visits[i], row->p[i] };
         visits += row->visits[i];
     }
 

@@ -280,6 +280,8 @@ ngx_http_reco_record(ngx_http_reco_served_t *served,
     event.features = &ws->features;
     event.eligible = &ws->eligible;
     event.decision = &ws->decision;
+    event.request = &ws->request;
+    event.items = NULL;
     event.fallback = result->fallback;
     event.not_replayable = false;
 

@@ -110,6 +110,7 @@ static reco_status_t
 ngx_http_reco_reward_parse(ngx_http_request_t *r, reco_str_t body)
 {
     reco_parse_t                parse;
+    ngx_http_reco_served_t      served;
     ngx_http_reco_loc_conf_t   *rlcf;
     ngx_http_reco_workspace_t  *ws;
 
@@ -125,7 +126,12 @@ ngx_http_reco_reward_parse(ngx_http_request_t *r, reco_str_t body)
 
     reco_error_clear(&ws->error);
 
-    return rlcf->format->parse_reward(body, &parse, &ws->reward, &ws->error);
+    ngx_http_reco_serve(rlcf->model, &served);
+
+    ws->reward.time_ms = ngx_http_reco_time_ms();
+
+    return rlcf->format->parse_reward(body, served.core, &parse, &ws->reward,
+                                      &ws->error);
 }
 
 
@@ -153,10 +159,13 @@ ngx_http_reco_reward_check(ngx_http_request_t *r, reco_reward_event_t *event)
     event->model = served.core->name;
     event->has_decision = (reward->token.len != 0);
     event->customer_key = RECO_STR("");
+    event->session = reward->session;
     event->key = reward->key;
     event->action = reward->action;
     event->facts = reward->facts;
     event->nfacts = reward->nfacts;
+    event->items = reward->items;
+    event->nitems = reward->nitems;
 
     if (reward->customer.len) {
         event->customer_key = reco_customer_key(

@@ -172,6 +172,7 @@ ngx_http_reco_health_handler(ngx_http_request_t *r)
     reco_buf_t                 text;
     ngx_http_reco_model_t     *model;
     ngx_http_reco_loc_conf_t  *rlcf;
+    reco_health_t              health;
 
     ngx_http_reco_count(NGX_HTTP_RECO_REQ_HEALTH);
 
@@ -203,8 +204,16 @@ ngx_http_reco_health_handler(ngx_http_request_t *r)
 
     reco_buf_init(&text, (char *) b->pos, b->end - b->pos);
 
-    rlcf->format->render_health(&text, name, version,
-                                model->snapshot ? model->generation : 0);
+    health.model = name;
+    health.version = version;
+    health.generation = model->snapshot ? model->generation : 0;
+    health.time_ms = ngx_http_reco_time_ms();
+    health.geo = (ngx_http_reco_worker.geo != NULL);
+    health.geo_configured = (ngx_http_reco_worker.conf->geo_path.len != 0);
+    health.log_configured = (ngx_http_reco_worker.conf->log.path.len != 0);
+    health.log = health.log_configured;
+
+    (void) rlcf->format->render_health(&text, &health);
 
     b->last = (u_char *) text.pos;
 

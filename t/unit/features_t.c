@@ -463,20 +463,20 @@ state_keys(void **state)
     request.time_ms = 18 * 3600 * 1000;
     resolve(NULL);
 
-    assert_int_equal(reco_state_key(model, &features, 12, key, sizeof(key)),
+    assert_int_equal(reco_state_key(model, &features, 0, 12, key, sizeof(key)),
                      sizeof(expected) - 1);
     assert_memory_equal(key, expected, sizeof(expected) - 1);
 
     /* just enough room, and one byte less */
-    assert_int_equal(reco_state_key(model, &features, 12, key,
+    assert_int_equal(reco_state_key(model, &features, 0, 12, key,
                                     sizeof(expected) - 1),
                      sizeof(expected) - 1);
-    assert_int_equal(reco_state_key(model, &features, 12, key,
+    assert_int_equal(reco_state_key(model, &features, 0, 12, key,
                                     sizeof(expected) - 2), 0);
 
     reco_request_reset(&request, NFEATURES);
     resolve(NULL);
-    assert_int_equal(reco_state_key(model, &features, 1, key, sizeof(key)),
+    assert_int_equal(reco_state_key(model, &features, 0, 1, key, sizeof(key)),
                      sizeof(empty) - 1);
     assert_memory_equal(key, empty, sizeof(empty) - 1);
 }
@@ -492,14 +492,14 @@ state_keys_without_fields(void **state)
 
     m = fixture_model("{\"model\": \"m\", \"actions\": [], \"policy\":"
                       "{\"type\": \"p_table\", \"state\": []}}", NULL);
-    assert_int_equal(reco_state_key(m, &features, 1, key, sizeof(key)), 1);
+    assert_int_equal(reco_state_key(m, &features, 0, 1, key, sizeof(key)), 1);
     assert_int_equal(key[0], 0x1f);
     reco_model_free(m);
 
     m = fixture_model("{\"model\": \"m\", \"actions\": [], \"policy\":"
                       "{\"type\": \"p_table\", \"state\": [],"
                       " \"per_slot\": true}}", NULL);
-    assert_int_equal(reco_state_key(m, &features, 64, key, sizeof(key)), 2);
+    assert_int_equal(reco_state_key(m, &features, 0, 64, key, sizeof(key)), 2);
     assert_memory_equal(key, "64", 2);
     reco_model_free(m);
 
@@ -508,10 +508,10 @@ state_keys_without_fields(void **state)
                       "[{\"name\": \"c\", \"type\": \"category\"}],"
                       "\"policy\": {\"type\": \"q_table\"}}", NULL);
     features.value[0] = (reco_value_t) { 0 };
-    assert_int_equal(reco_state_key(m, &features, 1, key, sizeof(key)), 1);
+    assert_int_equal(reco_state_key(m, &features, 0, 1, key, sizeof(key)), 1);
     assert_int_equal(key[0], 0x1f);
     features.value[0] = fixture_number(-12);
-    assert_int_equal(reco_state_key(m, &features, 1, key, sizeof(key)), 3);
+    assert_int_equal(reco_state_key(m, &features, 0, 1, key, sizeof(key)), 3);
     assert_memory_equal(key, "-12", 3);
     reco_model_free(m);
 }
@@ -547,10 +547,10 @@ longest_state_key(void **state)
     }
 
     features.value[16] = (reco_value_t) { 0 };
-    assert_int_equal(reco_state_key(m, &features, 1, key, sizeof(key)), 4096);
+    assert_int_equal(reco_state_key(m, &features, 0, 1, key, sizeof(key)), 4096);
 
     features.value[16] = fixture_word("x");
-    assert_int_equal(reco_state_key(m, &features, 1, key, sizeof(key)), 0);
+    assert_int_equal(reco_state_key(m, &features, 0, 1, key, sizeof(key)), 0);
 
     reco_model_free(m);
 }

@@ -105,7 +105,7 @@ parse_reward(const reco_format_t *format, const char *body)
     begin_parse();
     memset(&reward, 0xa5, sizeof(reward));
 
-    return format->parse_reward(exact(body), &parse, &reward, &err);
+    return format->parse_reward(exact(body), NULL, &parse, &reward, &err);
 }
 
 typedef struct {

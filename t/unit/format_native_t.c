@@ -803,12 +803,14 @@ test_health(void **state)
     (void) state;
 
     begin_render();
-    native->render_health(&out, RECO_STR("shop"), RECO_STR("1.2"), 7);
+    native->render_health(&out, &(reco_health_t) {
+        .model = RECO_STR("shop"), .version = RECO_STR("1.2"), .generation = 7 });
     assert_rendered("{\"status\":\"ok\",\"model\":\"shop\","
                     "\"version\":\"1.2\",\"generation\":7}");
 
     begin_render();
-    native->render_health(&out, RECO_STR("shop"), RECO_STR(""), 0);
+    native->render_health(&out, &(reco_health_t) {
+        .model = RECO_STR("shop"), .version = RECO_STR(""), .generation = 0 });
     assert_rendered("{\"status\":\"no snapshot\",\"model\":\"shop\","
                     "\"version\":null,\"generation\":0}");
 }

@@ -338,17 +338,20 @@ test_health(void **state)
     (void) state;
 
     begin_render();
-    offers->render_health(&out, RECO_STR("offers"), RECO_STR("1.0.0"), 3);
+    offers->render_health(&out, &(reco_health_t) {
+        .model = RECO_STR("offers"), .version = RECO_STR("1.0.0"), .generation = 3 });
     assert_rendered("{\"status\": \"I'm alive and running\", "
                     "\"agent-version\": \"1.0.0-API\"}");
 
     begin_render();
-    offers->render_health(&out, RECO_STR("offers"), RECO_STR(""), 0);
+    offers->render_health(&out, &(reco_health_t) {
+        .model = RECO_STR("offers"), .version = RECO_STR(""), .generation = 0 });
     assert_rendered("{\"status\": \"I'm alive and running\", "
                     "\"agent-version\": \"none-API\"}");
 
     begin_render();
-    offers->render_health(&out, RECO_STR("offers"), RECO_STR("a\"b"), 3);
+    offers->render_health(&out, &(reco_health_t) {
+        .model = RECO_STR("offers"), .version = RECO_STR("a\"b"), .generation = 3 });
     v = rendered_json();
     assert_string_equal(json_string_value(json_object_get(v,
                             "agent-version")), "a\"b-API");

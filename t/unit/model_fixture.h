@@ -6,6 +6,7 @@
 #ifndef MODEL_FIXTURE_H
 #define MODEL_FIXTURE_H
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,7 +106,7 @@ fixture_row(reco_model_t *model, fixture_table_t *table, const char *key,
 
     for (i = 0; i < n; i++) {
         if (values[i] == values[i]) {
-            entries[count++] = (reco_entry_t) { (uint16_t) i, values[i], 1 };
+            entries[count++] = (reco_entry_t) { (uint16_t) i, values[i], 1, NAN };
         }
     }
 

@@ -80,11 +80,11 @@ static void
 test_rows_refused(void **state)
 {
     char             key[RECO_MAX_STATE_KEY + 2];
-    reco_entry_t     good[2] = { { 0, 1, 1 }, { 2, 1, 1 } };
-    reco_entry_t     falling[2] = { { 1, 1, 1 }, { 0, 1, 1 } };
-    reco_entry_t     same[2] = { { 1, 1, 1 }, { 1, 1, 1 } };
-    reco_entry_t     unknown[1] = { { 3, 1, 1 } };
-    reco_entry_t     nan[1] = { { 0, NAN, 1 } };
+    reco_entry_t     good[2] = { { 0, 1, 1, NAN }, { 2, 1, 1, NAN } };
+    reco_entry_t     falling[2] = { { 1, 1, 1, NAN }, { 0, 1, 1, NAN } };
+    reco_entry_t     same[2] = { { 1, 1, 1, NAN }, { 1, 1, 1, NAN } };
+    reco_entry_t     unknown[1] = { { 3, 1, 1, NAN } };
+    reco_entry_t     nan[1] = { { 0, NAN, 1, NAN } };
     reco_builder_t  *b = shop_builder(in_folder("rows.mdb"), SHOP_SPEC);
 
     (void) state;
@@ -255,7 +255,7 @@ test_largest_catalogue(void **state)
     }
 
     for (int i = 0; i < RECO_MAX_ACTIONS; i++) {
-        entries[i] = (reco_entry_t) { (uint16_t) i, i, (uint64_t) i };
+        entries[i] = (reco_entry_t) { (uint16_t) i, i, (uint64_t) i, NAN };
     }
 
     assert_int_equal(reco_builder_new(in_folder("large.mdb"), str(spec),

@@ -158,8 +158,8 @@ shop_customer(reco_builder_t *b, const char *key, reco_value_t age,
 static inline void
 shop_fill(reco_builder_t *b)
 {
-    reco_entry_t  first[2] = { { 0, 0.5, 7 }, { 2, -1.5, 70000 } };
-    reco_entry_t  second[1] = { { 1, 0.25, 3 } };
+    reco_entry_t  first[2] = { { 0, 0.5, 7, 0.75 }, { 2, -1.5, 70000, NAN } };
+    reco_entry_t  second[1] = { { 1, 0.25, 3, 1 } };
 
     shop_customer(b, "c42", number(42), missing(), word("GB"));
     shop_customer(b, "c7", missing(), number(-0.5), missing());
@@ -228,7 +228,7 @@ many_build(const char *path, uint32_t n, uint32_t step)
 {
     char             text[64];
     uint64_t         k;
-    reco_entry_t     e = { 1, 0, 1 };
+    reco_entry_t     e = { 1, 0, 1, NAN };
     reco_builder_t  *b = shop_builder(path, SHOP_SPEC);
 
     for (uint32_t i = 0; i < n; i++) {

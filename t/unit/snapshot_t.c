@@ -160,7 +160,7 @@ test_state_of_a_customer(void **state)
     assert_int_equal(reco_snapshot_customer(s, str("c42"), &c), RECO_OK);
     assert_ok(reco_features_resolve(model, &request, &c, &features, err));
 
-    len = reco_state_key(model, &features, 1, key, sizeof(key));
+    len = reco_state_key(model, &features, 0, 1, key, sizeof(key));
     assert_true(reco_str_equal((reco_str_t) { key, len },
                                str("1\x1fGB\x1f" "1")));
     assert_true(model->lookup(model->lookup_data, (reco_str_t) { key, len },

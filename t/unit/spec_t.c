@@ -95,9 +95,9 @@ whole_spec(void **state)
     assert_string_equal(reco_policy_name(&m->policy), "q_table");
     assert_int_equal(m->policy.slate, 3);
     assert_true(m->policy.epsilon == 0.2 && m->policy.temperature == -1);
-    assert_int_equal(m->policy.nstate, 2);
-    assert_int_equal(m->policy.state[0], 2);
-    assert_int_equal(m->policy.state[1], 0);
+    assert_int_equal(m->policy.levels[0].n, 2);
+    assert_int_equal(m->policy.levels[0].features[0], 2);
+    assert_int_equal(m->policy.levels[0].features[1], 0);
 
     t = m->reward.terms;
     assert_int_equal(m->reward.nterms, 6);
