@@ -23,9 +23,10 @@ OPT        ?= -O2 -g
 BASE       := $(OPT) $(WARN) -ffp-contract=off -fno-strict-aliasing -fPIC \
               -D_GNU_SOURCE -DOPENSSL_SUPPRESS_DEPRECATED $(SANITIZE)
 CFLAGS_ALL   = -std=gnu11 $(BASE) -Icore -Ilmdb-tools $(CFLAGS)
-CXXFLAGS_ALL = -std=c++17 $(BASE) -Icore -Ilmdb-tools $(CXXFLAGS)
+CXXFLAGS_ALL = -std=c++17 $(BASE) -Icore -Ilmdb-tools \
+               -isystem /usr/include/eigen3 $(CXXFLAGS)
 CORE_LIBS  := -llmdb -lmaxminddb -ljansson -lcrypto -lm
-TOOL_LIBS  := -lcsv -larchive $(CORE_LIBS)
+TOOL_LIBS  := -lcsv -larchive -lcurl $(CORE_LIBS)
 
 CORE_SRCS  := $(wildcard core/*.c)
 CORE_OBJS  := $(CORE_SRCS:core/%.c=$(BUILD)/core/%.o)
