@@ -240,6 +240,9 @@ typedef struct {
     uint64_t          window_ms;    /* facts later than this after the
                                        decision do not count; default: the
                                        horizon */
+    bool              next_session; /* PRESENT: the fact also happens by
+                                       itself, with value 1, when the
+                                       customer's next session begins */
 } reco_term_t;
 
 typedef struct {

@@ -22,6 +22,7 @@ static const struct {
     { "time.hour",    RECO_SOURCE_TIME, RECO_TIME_HOUR,    NUMBER },
     { "time.weekday", RECO_SOURCE_TIME, RECO_TIME_WEEKDAY, NUMBER },
     { "time.month",   RECO_SOURCE_TIME, RECO_TIME_MONTH,   NUMBER },
+    { "time.season",  RECO_SOURCE_TIME, RECO_TIME_SEASON,  NUMBER },
 };
 
 #define NFIXED    (sizeof(fixed_sources) / sizeof(fixed_sources[0]))
@@ -100,8 +101,8 @@ read_field_source(reco_spec_t *sp, const reco_feature_t *f, const char *text,
 
     return reco_spec_fail(sp, "must be \"request\", \"request.FIELD\", "
                           "\"customer\", \"customer.FIELD\", \"geo.country\", "
-                          "\"time.hour\", \"time.weekday\" or "
-                          "\"time.month\"");
+                          "\"time.hour\", \"time.weekday\", \"time.month\" "
+                          "or \"time.season\"");
 }
 
 

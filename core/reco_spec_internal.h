@@ -95,6 +95,11 @@ bool reco_spec_features(reco_spec_t *sp, const json_t *array);
 bool reco_spec_rules(reco_spec_t *sp, const json_t *array);
 bool reco_spec_policy(reco_spec_t *sp, const json_t *obj);
 bool reco_spec_reward(reco_spec_t *sp, const json_t *obj);
+/* "items"; features are known, actions only when the model is bound. */
+bool reco_spec_items(reco_spec_t *sp, const json_t *obj);
+/* "learning", "history"; NULL gives the defaults. */
+bool reco_spec_learning(reco_spec_t *sp, const json_t *obj);
+bool reco_spec_history(reco_spec_t *sp, const json_t *obj);
 bool reco_spec_condition(reco_spec_t *sp, const json_t *obj, unsigned depth,
     reco_condition_t *out);
 

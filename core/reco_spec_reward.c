@@ -48,13 +48,41 @@ read_over(reco_spec_t *sp, const json_t *value, reco_term_t *term)
 }
 
 
+/* "on": "next_session": a fact that no client logs. */
+static bool
+read_on(reco_spec_t *sp, const json_t *value, reco_term_t *term)
+{
+    size_t       mark;
+    const char  *name;
+
+    mark = reco_spec_push(sp, "on");
+    name = json_string_value(value);
+
+    if (name == NULL || strcmp(name, "next_session") != 0) {
+        return reco_spec_fail(sp, "must be \"next_session\"");
+    }
+
+    if (term->kind != RECO_TERM_PRESENT) {
+        return reco_spec_fail(sp, "is for a reward that is given once, without "
+                              "\"over\" or \"_per_unit\"");
+    }
+
+    term->next_session = true;
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
 static bool
 read_term_object(reco_spec_t *sp, const json_t *obj, reco_term_t *term)
 {
     size_t         mark;
-    const json_t  *over, *window;
+    const json_t  *over, *window, *on;
 
-    static const char *const  names[] = { "over", "value", "window", NULL };
+    static const char *const  names[] = {
+        "on", "over", "value", "window", NULL
+    };
 
     if (!reco_spec_object(sp, obj, names)) {
         return false;
@@ -73,6 +101,11 @@ read_term_object(reco_spec_t *sp, const json_t *obj, reco_term_t *term)
 
     over = json_object_get(obj, "over");
     if (over != NULL && !read_over(sp, over, term)) {
+        return false;
+    }
+
+    on = json_object_get(obj, "on");
+    if (on != NULL && !read_on(sp, on, term)) {
         return false;
     }
 

@@ -50,7 +50,8 @@ whole_spec(void **state)
         "\"reward\": {\"conversion\": 1.0, \"click\": 0.5,"
         "  \"dwell\": {\"over\": \"60s\", \"value\": 0.5},"
         "  \"revenue_per_unit\": 0.01,"
-        "  \"retention\": {\"window\": \"7d\", \"value\": 0.3},"
+        "  \"retention\": {\"on\": \"next_session\","
+        "    \"window\": \"7d\", \"value\": 0.3},"
         "  \"dislike\": -0.5, \"horizon\": \"45m\", \"default\": -0.1}}",
         NULL);
 
@@ -114,6 +115,7 @@ whole_spec(void **state)
     assert_str(t[4].fact, "retention");
     assert_int_equal(t[4].kind, RECO_TERM_PRESENT);
     assert_int_equal(t[4].window_ms, 604800000);
+    assert_true(t[4].next_session && !t[2].next_session);
     assert_true(t[5].value == -0.5);
 
     reco_model_free(m);
