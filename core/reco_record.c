@@ -12,6 +12,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+static uint8_t *number_pack(uint8_t *p, double d);
 static uint8_t *text_pack(uint8_t *p, reco_str_t text);
 static bool text_unpack(const uint8_t **p, const uint8_t *end,
     reco_str_t *text);
@@ -200,9 +201,7 @@ reco_action_pack(const reco_action_t *a, uint8_t *out)
     uint8_t  *p = out;
 
     *p++ = a->active ? 1 : 0;
-    /* one NaN of the many, so that the same input gives the same bytes */
-    p = isnan(a->price) ? reco_put_u64(p, UINT64_C(0x7ff8) << 48)
-                        : reco_put_f64(p, a->price);
+    p = number_pack(p, a->price);
     p = text_pack(p, a->id);
     p = text_pack(p, a->name);
     p = text_pack(p, a->category);
@@ -231,6 +230,14 @@ reco_action_unpack(const uint8_t *data, size_t len, reco_action_t *a)
            && text_unpack(&p, end, &a->category)
            && p == end
            && reco_id_is_valid(a->id);
+}
+
+/* One NaN of the many, so that the same input gives the same bytes. */
+static uint8_t *
+number_pack(uint8_t *p, double d)
+{
+    return isnan(d) ? reco_put_u64(p, UINT64_C(0x7ff8) << 48)
+                    : reco_put_f64(p, d);
 }
 
 static uint8_t *
@@ -296,7 +303,7 @@ reco_row_pack(reco_str_t state_key, uint64_t visits,
         p = reco_put_u16(p, entries[i].action);
         p = reco_put_f64(p, entries[i].value);
         p = reco_put_u64(p, entries[i].visits);
-        p = reco_put_f64(p, entries[i].confidence);
+        p = number_pack(p, entries[i].confidence);
     }
 }
 
@@ -306,6 +313,7 @@ reco_row_unpack(const uint8_t *data, size_t len, uint32_t nactions,
 {
     size_t          key_len;
     int32_t         action, last;
+    double          confidence;
     const uint8_t  *p;
 
     if (len < RECO_ROW_HEAD) {
@@ -328,9 +336,11 @@ reco_row_unpack(const uint8_t *data, size_t len, uint32_t nactions,
 
     for (p = row->entries; p < data + len; p += RECO_ROW_ENTRY) {
         action = reco_get_u16(p);
+        confidence = reco_get_f64(p + 18);
 
         if (action <= last || (uint32_t) action >= nactions
-            || !isfinite(reco_get_f64(p + 2)))
+            || !isfinite(reco_get_f64(p + 2))
+            || confidence < 0 || confidence > 1)
         {
             return false;
         }

@@ -123,7 +123,8 @@ void reco_row_hash(reco_str_t state_key, uint8_t hash[RECO_ROW_KEY]);
 void reco_row_pack(reco_str_t state_key, uint64_t visits,
     const reco_entry_t *entries, uint32_t n, uint8_t *out);
 /* False unless the row is whole, its entries rise by action, their actions are
- * below 'nactions' and their values finite. */
+ * below 'nactions', their values finite, their confidence unknown (a NaN) or
+ * from 0 to 1. */
 bool reco_row_unpack(const uint8_t *data, size_t len, uint32_t nactions,
     reco_str_t *state_key, reco_row_t *row);
 

@@ -353,6 +353,14 @@ row_check(const reco_builder_t *b, reco_str_t state_key,
                                   "not finite", (int) state_key.len,
                                   state_key.data, entries[i].action);
         }
+
+        if (entries[i].confidence < 0 || entries[i].confidence > 1) {
+            return reco_error_set(err, RECO_INVALID, "",
+                                  "state \"%.*s\": the confidence of action "
+                                  "%u is not from 0 to 1",
+                                  (int) state_key.len, state_key.data,
+                                  entries[i].action);
+        }
     }
 
     return RECO_OK;

@@ -85,6 +85,7 @@ test_rows_refused(void **state)
     reco_entry_t     same[2] = { { 1, 1, 1, NAN }, { 1, 1, 1, NAN } };
     reco_entry_t     unknown[1] = { { 3, 1, 1, NAN } };
     reco_entry_t     nan[1] = { { 0, NAN, 1, NAN } };
+    reco_entry_t     certain[1] = { { 0, 1, 1, 1.5 } };
     reco_builder_t  *b = shop_builder(in_folder("rows.mdb"), SHOP_SPEC);
 
     (void) state;
@@ -103,6 +104,8 @@ test_rows_refused(void **state)
                  RECO_INVALID, "catalogue");
     assert_fails(reco_builder_row(b, str("t"), 1, nan, 1, err),
                  RECO_INVALID, "finite");
+    assert_fails(reco_builder_row(b, str("t"), 1, certain, 1, err),
+                 RECO_INVALID, "from 0 to 1");
     assert_fails(reco_builder_row(b, str(key), 1, good, 2, err),
                  RECO_LIMIT, "state key");
     assert_ok(reco_builder_row(b, str(key + 1), 1, good, 2, err));

@@ -144,7 +144,8 @@ test_damaged_meta(void **state)
         reco_status_t   status;
         const char     *words;
     } cases[] = {
-        { "format", "\2\0\0\0", 4, RECO_UNSUPPORTED, "format 2" },
+        { "format", "\1\0\0\0", 4, RECO_UNSUPPORTED, "format 1" },
+        { "format", "\3\0\0\0", 4, RECO_UNSUPPORTED, "format 3" },
         { "format", "\1", 1, RECO_CORRUPT, "\"format\"" },
         { "byte_order", "\1\2\3\4", 4, RECO_UNSUPPORTED, "byte order" },
         { "byte_order", "\1\2\3", 3, RECO_CORRUPT, "\"byte_order\"" },
@@ -287,24 +288,33 @@ test_damaged_rows(void **state)
         "\xaf\xe8\xba\x08\x8d\x36\x64\x79\xb5\x21\x34\x0e\x14\x35\xc3\x3e";
 #define HEAD(k, n)  k "\0" n "\0" "\1\0\0\0\0\0\0\0"
 #define STATE       "1\x1fGB\x1f" "1"
-#define ENTRY(a)    a "\0" "\0\0\0\0\0\0\0\0" "\1\0\0\0\0\0\0\0"
+#define ONE_VISIT   "\1\0\0\0\0\0\0\0"
+#define ZERO        "\0\0\0\0\0\0\0\0"
+#define ENTRY(a)    a "\0" ZERO ONE_VISIT ZERO
     static const struct {
         const char  *data;
         size_t       len;
     } cases[] = {
         { "", 0 },
         { HEAD("\6", "\1"), 12 },
-        { HEAD("\6", "\1") STATE ENTRY("\0"), 35 },
-        { HEAD("\6", "\1") STATE ENTRY("\0") "x", 37 },
-        { HEAD("\6", "\2") STATE ENTRY("\0"), 36 },
-        { HEAD("\7", "\1") STATE ENTRY("\0"), 36 },
-        { HEAD("\6", "\1") STATE ENTRY("\3"), 36 },
-        { HEAD("\6", "\2") STATE ENTRY("\1") ENTRY("\1"), 54 },
-        { HEAD("\6", "\2") STATE ENTRY("\1") ENTRY("\0"), 54 },
+        { HEAD("\6", "\1") STATE ENTRY("\0"), 43 },
+        { HEAD("\6", "\1") STATE ENTRY("\0") "x", 45 },
+        { HEAD("\6", "\2") STATE ENTRY("\0"), 44 },
+        { HEAD("\7", "\1") STATE ENTRY("\0"), 44 },
+        { HEAD("\6", "\1") STATE ENTRY("\3"), 44 },
+        { HEAD("\6", "\2") STATE ENTRY("\1") ENTRY("\1"), 70 },
+        { HEAD("\6", "\2") STATE ENTRY("\1") ENTRY("\0"), 70 },
         { HEAD("\6", "\1") STATE "\0\0" "\0\0\0\0\0\0\xf0\x7f"
-          "\1\0\0\0\0\0\0\0", 36 },
+          ONE_VISIT ZERO, 44 },
+        /* a confidence that is infinite, above 1, below 0 */
+        { HEAD("\6", "\1") STATE "\0\0" ZERO ONE_VISIT
+          "\0\0\0\0\0\0\xf0\x7f", 44 },
+        { HEAD("\6", "\1") STATE "\0\0" ZERO ONE_VISIT
+          "\1\0\0\0\0\0\xf0\x3f", 44 },
+        { HEAD("\6", "\1") STATE "\0\0" ZERO ONE_VISIT
+          "\0\0\0\0\0\0\xf0\xbf", 44 },
         /* whole, but of another state with the same hash */
-        { HEAD("\6", "\1") "1\x1fGB\x1f" "2" ENTRY("\0"), 36 },
+        { HEAD("\6", "\1") "1\x1fGB\x1f" "2" ENTRY("\0"), 44 },
     };
     reco_row_t           row;
     reco_snapshot_t     *s;
@@ -326,7 +336,16 @@ test_damaged_rows(void **state)
 
     shop_build(in_folder("shop.mdb"));
     raw_put(in_folder("shop.mdb"), "values", hash, 16,
-            HEAD("\6", "\1") STATE ENTRY("\0"), 36);
+            HEAD("\6", "\1") STATE ENTRY("\0"), 44);
+    s = shop_open(in_folder("shop.mdb"));
+    assert_ok(reco_snapshot_check(s, err));
+    reco_snapshot_close(s);
+
+    /* an unknown confidence is a NaN, whichever one it is */
+    shop_build(in_folder("shop.mdb"));
+    raw_put(in_folder("shop.mdb"), "values", hash, 16,
+            HEAD("\6", "\1") STATE "\0\0" ZERO ONE_VISIT
+            "\1\0\0\0\0\0\xf8\xff", 44);
     s = shop_open(in_folder("shop.mdb"));
     assert_ok(reco_snapshot_check(s, err));
     reco_snapshot_close(s);

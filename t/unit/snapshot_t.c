@@ -121,10 +121,12 @@ test_rows(void **state)
     assert_int_equal(e.action, 0);
     assert_true(e.value == 0.5);
     assert_int_equal(e.visits, 7);
+    assert_true(e.confidence == 0.75);
     e = reco_row_entry(&row, 1);
     assert_int_equal(e.action, 2);
     assert_true(e.value == -1.5);
     assert_int_equal(e.visits, 70000);
+    assert_true(isnan(e.confidence));
 
     assert_true(model->lookup(model->lookup_data, str("1\x1f\x1f" "1"),
                               &row));
@@ -272,7 +274,7 @@ test_bytes(void **state)
     shop_build(in_folder("shop.mdb"));
     r = raw_open(in_folder("shop.mdb"));
 
-    BYTES("meta", "format", "\x01\0\0\0");
+    BYTES("meta", "format", "\x02\0\0\0");
     BYTES("meta", "byte_order", "\x04\x03\x02\x01");
     BYTES("meta", "spec", SHOP_SPEC);
     BYTES("meta", "customer_fields", "\x03" "age\x05" "spend\x07" "country");
@@ -298,7 +300,9 @@ test_bytes(void **state)
           "\xaf\xe8\xba\x08\x8d\x36\x64\x79\xb5\x21\x34\x0e\x14\x35\xc3\x3e",
           "\x06\0\x02\0" "\x0a\0\0\0\0\0\0\0" "1\x1fGB\x1f" "1"
           "\0\0" "\0\0\0\0\0\0\xe0\x3f" "\x07\0\0\0\0\0\0\0"
-          "\x02\0" "\0\0\0\0\0\0\xf8\xbf" "\x70\x11\x01\0\0\0\0\0");
+          "\0\0\0\0\0\0\xe8\x3f"
+          "\x02\0" "\0\0\0\0\0\0\xf8\xbf" "\x70\x11\x01\0\0\0\0\0"
+          "\0\0\0\0\0\0\xf8\x7f");
 
     raw_close(&r);
 }
