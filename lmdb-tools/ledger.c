@@ -219,6 +219,7 @@ copy_decision(ledger_t *l, const ledger_source_t *source,
     d->source = source;
     d->model = ledger_word(l, e->model);
     d->customer = ledger_word(l, e->customer_key);
+    d->session = ledger_word(l, e->session);
     d->actions = e->actions;
     d->eligible = ledger_word(l, e->eligible);
     d->fallback = e->fallback;
@@ -280,6 +281,7 @@ add_reward(ledger_t *l, const ledger_source_t *source, const reco_event_t *e)
     r->id = e->id;
     r->model = ledger_word(l, e->model);
     r->customer = ledger_word(l, e->customer_key);
+    r->session = ledger_word(l, e->session);
     r->key = ledger_word(l, e->key);
     r->action = ledger_word(l, e->action);
     r->nfacts = e->nfacts;

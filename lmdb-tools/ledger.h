@@ -47,6 +47,7 @@ typedef struct {
     const ledger_source_t  *source;
     reco_str_t              model;
     reco_str_t              customer;   /* key, may be empty */
+    reco_str_t              session;    /* may be empty */
     uint32_t                actions;    /* the catalogue's size */
     reco_str_t              eligible;   /* as logged: hex or "all" */
     reco_event_feature_t   *features;
@@ -60,6 +61,9 @@ typedef struct {
     ledger_outcome_t        outcome;
     ledger_fact_t          *facts;      /* those that count, by time */
     double                  reward;     /* 0 while censored */
+    double                  weight;     /* as evidence, above 0 to 1: below 1
+                                           while it is open (ledger_weight());
+                                           0 while censored */
 
     UT_hash_handle          hh;
 } ledger_decision_t;
@@ -127,6 +131,20 @@ const char *ledger_only_fact(ledger_t *l, const char *model);
  * after a message. */
 bool ledger_close(ledger_t *l, const ledger_options_t *options);
 
+/* The sum of a decision's facts of that name, those that count; NAN when it
+ * has none. */
+double ledger_fact(const ledger_decision_t *d, const char *name);
+
+/* What a decision counts for at that age. Facts that are still to come would
+ * stand as zeros, and the few that came at once as all there is; so an open
+ * decision is weighed by how much of its reward can be known: the mean over
+ * the terms of min(1, age / window), each as heavy as its value, but at least
+ * LEDGER_WEIGHT_MIN, so that what is learned follows at once. It does not
+ * depend on what happened: a click weighs no more than none. 1 from the
+ * longest window on. */
+#define LEDGER_WEIGHT_MIN   0.1
+double ledger_weight(const reco_reward_t *reward, uint64_t age_ms);
+
 /* Milliseconds after a decision at which nothing can change it any more: the
  * horizon or the longest window. */
 uint64_t ledger_closing_ms(const reco_reward_t *reward);
@@ -172,6 +190,7 @@ typedef struct {
     reco_id_t               id;
     reco_str_t              model;
     reco_str_t              customer;
+    reco_str_t              session;
     reco_str_t              key;
     reco_str_t              action;
     reco_fact_t            *facts;

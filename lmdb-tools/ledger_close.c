@@ -593,6 +593,9 @@ settle(join_t *j, ledger_decision_t *d)
     } else {
         d->outcome = d->facts ? LEDGER_REWARDED : LEDGER_EXPIRED;
         d->reward = total_reward(j->ledger, d);
+        d->weight = open ? ledger_weight(j->ledger->reward,
+                                         j->ledger->as_of_ms - d->time_ms)
+                         : 1;
     }
 
     j->ledger->counts.outcome[d->outcome]++;

@@ -5,6 +5,7 @@
 
 #include "ledger.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char *const  outcome_names[LEDGER_NOUTCOMES] = {
@@ -126,6 +127,45 @@ ledger_named_reward(const ledger_t *l, const ledger_decision_t *d,
     }
 
     return reward;
+}
+
+double
+ledger_fact(const ledger_decision_t *d, const char *name)
+{
+    bool                  any = false;
+    double                sum = 0;
+    const ledger_fact_t  *f;
+
+    for (f = d->facts; f; f = f->next) {
+        if (reco_str_equal(f->name, tool_str(name))) {
+            any = true;
+            sum += f->value;
+        }
+    }
+
+    return any ? sum : NAN;
+}
+
+double
+ledger_weight(const reco_reward_t *reward, uint64_t age_ms)
+{
+    double              known = 0, all = 0, size;
+    uint32_t            i;
+    const reco_term_t  *t;
+
+    if (age_ms >= ledger_closing_ms(reward)) {
+        return 1;
+    }
+
+    for (i = 0; i < reward->nterms; i++) {
+        t = &reward->terms[i];
+        size = fabs(t->value);
+        all += size;
+        known += age_ms >= t->window_ms
+                 ? size : size * (double) age_ms / (double) t->window_ms;
+    }
+
+    return all > 0 ? fmax(LEDGER_WEIGHT_MIN, known / all) : LEDGER_WEIGHT_MIN;
 }
 
 /* ---- counts ------------------------------------------------------------- */
