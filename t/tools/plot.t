@@ -1,0 +1,216 @@
+#!/usr/bin/perl
+
+# script/plot: charts say what the input says, are well-formed XML, and have
+# the same bytes each time.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Reco::Tool;
+use Test::More;
+
+plan skip_all => 'gnuplot is not installed (script/bootstrap all)'
+    if system('command -v gnuplot > /dev/null') != 0;
+
+my $plot = "$FindBin::Bin/../../script/plot";
+my $dir = folder();
+
+# Exit status, standard output, standard error.
+sub plot {
+    my $line = join ' ', map { "'" . s/'/'\\''/gr . "'" } $plot, @_;
+    my $status = system("$line > $dir/out 2> $dir/err");
+    return ($status >> 8, slurp("$dir/out"), slurp("$dir/err"));
+}
+
+# Well-formed as far as gnuplot could fail it: what is open is closed in order,
+# attributes are quoted, names and texts hold no bare < or &.
+sub well_formed {
+    my ($xml) = @_;
+    my @open;
+    my $entity = qr/&(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);/;
+    my $attribute = qr/\s+[\w:-]+\s*=\s*(?:"(?:[^"<&]|$entity)*"|'(?:[^'<&]|$entity)*')/;
+
+    $xml =~ s/\A<\?xml [^>]*\?>//;
+    $xml =~ s/<!DOCTYPE [^>]*>//;
+    $xml =~ s/<!--.*?-->//gs;
+    $xml =~ s/<!\[CDATA\[.*?\]\]>//gs;
+    for ($xml) {
+        while (1) {
+            next if /\G(?:[^<&]|$entity)+/gc;
+            last if /\G\z/gc;
+            if (/\G<\/([\w:]+)\s*>/gc) {
+                return "</$1> closes nothing" unless ($open[-1] // '') eq $1;
+                pop @open;
+            } elsif (/\G<([\w:]+)$attribute*\s*(\/?)>/gc) {
+                push @open, $1 unless $2;
+            } else {
+                return 'not XML: ' . substr $xml, pos // 0, 60;
+            }
+        }
+    }
+
+    return @open ? "open: @open" : 'well formed';
+}
+
+# The texts of a chart, in its order, blanks of axes trimmed.
+sub texts {
+    return map { s/^\s+|\s+$//gr } $_[0] =~ m{<text>(.*?)</text>}gs;
+}
+
+sub draws {
+    my ($name, $kind, $json, @options) = @_;
+    spew("$dir/in.json", $json);
+    my ($status, $out, $err) = plot($kind, @options, "$dir/in.json",
+                                    "$dir/out.svg");
+    is("$status$out$err", '0', "$name: drawn, without a word");
+    my $svg = slurp("$dir/out.svg");
+    is(well_formed($svg), 'well formed', "$name: XML");
+    unlike($svg, qr/\b20\d\d-\d\d|\d\d:\d\d:\d\d/, "$name: no date");
+
+    ($status) = plot($kind, @options, "$dir/in.json", "$dir/again.svg");
+    ok($svg eq slurp("$dir/again.svg"), "$name: the same bytes twice");
+    return $svg;
+}
+
+sub refuses {
+    my ($name, $words, @args) = @_;
+    unlink "$dir/none.svg";
+    my ($status, $out, $err) = plot(@args, "$dir/none.svg");
+    is($status, 1, "$name: refused");
+    is($err, "plot: $words\n", "$name: says why");
+    ok(!-e "$dir/none.svg" && !-e "$dir/none.svg.part", "$name: no file");
+}
+
+# ---- comparison -----------------------------------------------------------
+
+my $compare = <<'END';
+{"arms": [
+  {"name": "random",   "conversion": {"value": 0.04, "low": 0.03, "high": 0.05},
+                       "revenue": {"value": 2, "low": 1, "high": 3}},
+  {"name": "it's <A&B> {x}_y", "conversion": {"value": 0.0512, "low": 0.05, "high": 0.06}},
+  {"name": "Z\u00fcrich", "conversion": {"value": 0.08, "low": 0.07, "high": 0.085}}]}
+END
+my $svg = draws('comparison', 'comparison', $compare);
+my @texts = texts($svg);
+my @bars = $svg =~ /<polygon fill = 'rgb\(  0, 114, 178\)' points = '([^']*)'/g;
+
+is(@bars, 3, 'comparison: a bar an arm');
+
+# From the same edge; as long as the values, 4 to 5.12 to 8; the first on top.
+my @box = map { my @p = map { [split /,/] } split ' ', $_;
+                { left => $p[0][0], length => $p[1][0] - $p[0][0],
+                  top => $p[2][1] } } @bars;
+ok($box[0]{left} == $box[1]{left} && $box[1]{left} == $box[2]{left},
+   'comparison: bars begin at one place');
+ok(abs($box[1]{length} / $box[0]{length} - 1.28) < 0.001
+   && abs($box[2]{length} / $box[0]{length} - 2) < 0.001,
+   'comparison: bars are as long as the values');
+ok($box[0]{top} < $box[1]{top} && $box[1]{top} < $box[2]{top},
+   'comparison: the first arm is on top');
+
+# Intervals: from 3 to 5 is a quarter of what 0 to 8 is, from 7 to 8.5 ...
+my ($errors) = $svg =~ /<path stroke='rgb\( 34,  34,  34\)'  d='([^']*)'/;
+my @segments = $errors =~ /M([\d.]+),([\d.]+)\s+L([\d.]+),([\d.]+)/g;
+my @whiskers;
+while (my ($x0, $y0, $x1, $y1) = splice @segments, 0, 4) {
+    push @whiskers, $x1 - $x0 if $y0 == $y1;
+}
+is(@whiskers, 3, 'comparison: an interval an arm');
+ok(abs($whiskers[0] / $box[2]{length} - 2 / 8) < 0.001
+   && abs($whiskers[1] / $box[2]{length} - 1 / 8) < 0.001
+   && abs($whiskers[2] / $box[2]{length} - 1.5 / 8) < 0.001,
+   'comparison: intervals are as long as they are');
+
+for my $text ('random', "it's &lt;A&amp;B> {x}_y", "Z\xc3\xbcrich", '4',
+              '5.12', '8', 'Conversion rate (% of sessions)',
+              'Conversion rate (% of sessions), with 95 % intervals')
+{
+    ok((grep { $_ eq $text } @texts), "comparison: says $text");
+}
+like($svg, qr/<rect [^>]*fill="#ffffff"/, 'comparison: white background');
+
+$svg = draws('another metric', 'comparison', $compare, '--metric', 'revenue');
+is(() = $svg =~ /<polygon fill = 'rgb\(  0, 114, 178\)'/g, 1,
+   'another metric: the one arm that has it');
+
+$svg = draws('below zero', 'comparison', '{"arms": [{"name": "a",
+    "conversion": {"value": -0.01, "low": -0.02, "high": 0.0}}]}');
+ok((grep { $_ eq '-1' } texts($svg)), 'below zero: says so');
+
+draws('all zero', 'comparison', '{"arms": [{"name": "a",
+    "conversion": {"value": 0, "low": 0, "high": 0}}]}');
+
+# ---- convergence ----------------------------------------------------------
+
+my $facts = <<'END';
+{"convergence": [
+  {"pass": 1, "mean_change": 0.5, "max_change": 1, "policy_agreement": null},
+  {"pass": 2, "mean_change": 0.05, "max_change": 0.1, "policy_agreement": 0.75},
+  {"pass": 3, "mean_change": 0.005, "max_change": 0.01, "policy_agreement": 1},
+  {"pass": 4, "mean_change": 0, "max_change": 0.001, "policy_agreement": 1}]}
+END
+$svg = draws('convergence', 'convergence', $facts);
+@texts = texts($svg);
+for my $text ('Convergence of the values', 'Pass', 'largest', 'mean',
+              'Change of Q in a pass (units of reward)', '1e-03', '1e+00',
+              'States (%)', '70', '100',
+              'Agreement of the policy with that of the pass before')
+{
+    ok((grep { $_ eq $text } @texts), "convergence: says $text");
+}
+
+# Equal steps of a power of ten are equal steps on paper: the mean's first
+# three passes lie on a line, and the fourth, 0, is not drawn.
+my ($mean) = $svg =~ /<title>[^<]*gnuplot_plot_2[^<]*<\/title>(.*?)<title>/s;
+my @points = $mean =~ /<use xlink:href='#gpPt\d+' transform='translate\(([\d.]+),([\d.]+)\)/g;
+is(@points, 2 * 4, 'convergence: three points, and that of the key');
+ok(abs(($points[2] - $points[0]) - ($points[4] - $points[2])) < 0.1
+   && abs(($points[3] - $points[1]) - ($points[5] - $points[3])) < 0.1
+   && $points[3] > $points[1],
+   'convergence: equal steps of a power of ten');
+
+# Those of the training in a snapshot are taken too.
+draws('a training', 'convergence', qq({"training": $facts}));
+$svg = draws('no agreement', 'convergence',
+             '{"convergence": [{"pass": 1, "mean_change": 1, "max_change": 1}]}');
+ok(!(grep { /Agreement/ } texts($svg)), 'no agreement: no second chart');
+
+# ---- what is refused ------------------------------------------------------
+
+sub input {
+    return spew("$dir/bad.json", $_[0]);
+}
+
+my $bad = "$dir/bad.json";
+refuses('no file', "cannot open '$dir/absent': No such file or directory",
+        'comparison', "$dir/absent");
+refuses('not an object', "$bad: not an object", 'comparison', input('[]'));
+refuses('no arms', "$bad: has no member 'arms'", 'comparison', input('{}'));
+refuses('empty arms', "$bad: 'arms' is empty", 'comparison',
+        input('{"arms": []}'));
+refuses('no such metric', "$bad: no arm has 'conversion'", 'comparison',
+        input('{"arms": [{"name": "a"}]}'));
+refuses('a word', "$bad: arms[0].conversion: 'low' is not a number",
+        'comparison', input('{"arms": [{"name": "a", "conversion":
+            {"value": 1, "low": "x", "high": 2}}]}'));
+refuses('an interval beside its value',
+        "$bad: arms[0].conversion: low, value and high do not rise",
+        'comparison', input('{"arms": [{"name": "a", "conversion":
+            {"value": 1, "low": 2, "high": 3}}]}'));
+refuses('no convergence', "$bad: has no member 'convergence'", 'convergence',
+        input('{}'));
+refuses('no pass', "$bad: convergence[0] has no 'pass'", 'convergence',
+        input('{"convergence": [{}]}'));
+refuses('no change', "$bad: no pass changed anything", 'convergence',
+        input('{"convergence": [{"pass": 1, "max_change": 0}]}'));
+
+my ($status, $out, $err) = plot('pie', $bad, "$dir/none.svg");
+is($status, 2, 'another chart: usage');
+like($err, qr/^plot convergence FACTS/m, 'another chart: says which there are');
+($status, $out) = plot('--help');
+is($status, 0, '--help');
+like($out, qr/^plot comparison/m, '--help: on standard output');
+
+done_testing();
