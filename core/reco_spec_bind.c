@@ -329,7 +329,8 @@ reco_spec_bind(reco_model_t *model, const reco_action_t *actions,
     reco_feature_t  *f;
 
     if (!bind_catalogue(&sp, actions, nactions) || !bind_rules(&sp)
-        || !bind_policy(&sp) || !bind_columns(&sp))
+        || !bind_policy(&sp) || !bind_columns(&sp)
+        || !reco_spec_bind_items(&sp, customer_fields, nfields))
     {
         return sp.status;
     }

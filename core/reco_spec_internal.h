@@ -15,6 +15,7 @@
 /* Limits of a spec beside those of reco_base.h; documented in docs/SPEC.md. */
 #define RECO_SPEC_MAX_EDGES     255     /* bin edges of one feature */
 #define RECO_SPEC_MAX_CODES     1024    /* words of one feature */
+#define RECO_SPEC_MAX_WORDS     4096    /* in the vocabulary of one feature */
 #define RECO_SPEC_MAX_RULES     1024
 #define RECO_SPEC_MAX_CASES     256     /* of weights */
 #define RECO_SPEC_MAX_TERMS     64      /* of the reward function */
@@ -97,6 +98,9 @@ bool reco_spec_policy(reco_spec_t *sp, const json_t *obj);
 bool reco_spec_reward(reco_spec_t *sp, const json_t *obj);
 /* "items"; features are known, actions only when the model is bound. */
 bool reco_spec_items(reco_spec_t *sp, const json_t *obj);
+/* Strategies to actions, the history's field to its index; at the root. */
+bool reco_spec_bind_items(reco_spec_t *sp, const reco_str_t *customer_fields,
+    uint32_t nfields);
 /* "learning", "history"; NULL gives the defaults. */
 bool reco_spec_learning(reco_spec_t *sp, const json_t *obj);
 bool reco_spec_history(reco_spec_t *sp, const json_t *obj);
@@ -106,6 +110,10 @@ bool reco_spec_condition(reco_spec_t *sp, const json_t *obj, unsigned depth,
 /* Rising finite edges, at most RECO_SPEC_MAX_EDGES. */
 bool reco_spec_edges(reco_spec_t *sp, const json_t *array, size_t min,
     double **edges, uint32_t *nedges);
+
+/* 1 to RECO_SPEC_MAX_WORDS words, each once, at sp->path; sorted bytewise. */
+bool reco_spec_words(reco_spec_t *sp, const json_t *array, reco_str_t **words,
+    uint32_t *nwords);
 
 int reco_spec_find_feature(const reco_model_t *model, const char *name);
 
