@@ -11,33 +11,21 @@
 #define MAX_LOGS    256
 
 typedef struct {
-    const char          *name;
-    reco_policy_type_t   policy;        /* whose table it fills */
-    const char          *policy_name;
-    bool               (*train)(train_t *t);
-} algorithm_t;
-
-static const algorithm_t  algorithms[] = {
-    { "thompson", RECO_POLICY_P_TABLE, "p_table", train_thompson },
-};
-
-#define NALGORITHMS     (sizeof(algorithms) / sizeof(algorithms[0]))
-
-typedef struct {
     const char         *logs[MAX_LOGS];
     uint32_t            nlogs;
     const char         *spec_path;
     const char         *base_path;
     const char         *models_path;
     const char         *out;
-    const algorithm_t  *algorithm;
     uint64_t            as_of_ms;
     bool                live;
     bool                json;
 
+    train_options_t     options;
+    generations_t       generations;    /* of --models */
     model_file_t        spec;           /* what is trained */
     model_file_t        base;           /* whose customers are kept */
-    train_t             train;
+    ledger_t           *ledger;
 } command_t;
 
 /* ---- options ------------------------------------------------------------ */
@@ -73,22 +61,8 @@ static const struct argp_option  options[] = {
     { 0 }
 };
 
-static const algorithm_t *
-find_algorithm(const char *name)
-{
-    size_t  i;
-
-    for (i = 0; i < NALGORITHMS; i++) {
-        if (strcmp(algorithms[i].name, name) == 0) {
-            return &algorithms[i];
-        }
-    }
-
-    return NULL;
-}
-
 static bool
-parse_prior(train_t *t, const char *arg)
+parse_prior(train_options_t *t, const char *arg)
 {
     double       a, b;
     const char  *comma = strchr(arg, ',');
@@ -113,7 +87,7 @@ parse_prior(train_t *t, const char *arg)
 }
 
 static bool
-parse_credit(train_t *t, const char *arg)
+parse_credit(train_options_t *t, const char *arg)
 {
     if (strcmp(arg, "auto") == 0) {
         t->credit = TRAIN_CREDIT_AUTO;
@@ -174,10 +148,10 @@ on_option(int key, char *arg, struct argp_state *state)
         c->json = true;
         return 0;
     case OPT_ALGORITHM:
-        c->algorithm = find_algorithm(arg);
-        if (c->algorithm == NULL) {
+        if (!train_has_algorithm(arg)) {
             argp_error(state, "there is no algorithm '%s'", arg);
         }
+        c->options.algorithm = arg;
         return 0;
     case OPT_AS_OF:
         if (!tool_time_parse(tool_str(arg), &c->as_of_ms)) {
@@ -186,7 +160,7 @@ on_option(int key, char *arg, struct argp_state *state)
         }
         return 0;
     case OPT_PRIOR:
-        if (!parse_prior(&c->train, arg)) {
+        if (!parse_prior(&c->options, arg)) {
             argp_error(state, "--prior: '%s' is not auto or two positive "
                        "numbers such as 1,1", arg);
         }
@@ -196,10 +170,10 @@ on_option(int key, char *arg, struct argp_state *state)
             argp_error(state, "--half-life: '%s' is not a duration such as "
                        "30d", arg);
         }
-        c->train.half_life_days = (double) ms / 86400000;
+        c->options.half_life_ms = ms;
         return 0;
     case OPT_CREDIT:
-        if (!parse_credit(&c->train, arg)) {
+        if (!parse_credit(&c->options, arg)) {
             argp_error(state, "--credit: '%s' is not auto, action or slate",
                        arg);
         }
@@ -222,11 +196,16 @@ static const struct argp  argp = {
 
 /* ---- steps -------------------------------------------------------------- */
 
+static const model_file_t *
+trained(const command_t *c)
+{
+    return c->spec_path ? &c->spec : &c->base;
+}
+
 static bool
 open_models(command_t *c)
 {
-    uint32_t             i;
-    const reco_model_t  *m;
+    uint32_t  i;
 
     if (!tool_output_is_not(c->out, c->spec_path)
         || !tool_output_is_not(c->out, c->base_path))
@@ -255,46 +234,36 @@ open_models(command_t *c)
         return false;
     }
 
-    if (c->models_path
-        && !generations_open(&c->train.generations, c->models_path))
+    if (c->models_path && !generations_open(&c->generations, c->models_path))
     {
         return false;
     }
 
-    m = c->spec_path ? c->spec.model : c->base.model;
+    c->options.generations = &c->generations;
 
-    if (m->policy.type != c->algorithm->policy) {
-        tool_error("%s: $.policy.type: is '%s', and %s fills a '%s'",
-                   c->spec_path ? c->spec_path : c->base_path,
-                   reco_policy_name(&m->policy), c->algorithm->name,
-                   c->algorithm->policy_name);
-        return false;
-    }
-
-    c->train.model = m;
-
-    return true;
+    return train_accepts(&c->options, trained(c)->model,
+                         c->spec_path ? c->spec_path : c->base_path);
 }
 
 static bool
 read_logs(command_t *c)
 {
     bool              ok;
-    char             *name = tool_dup(c->train.model->name);
+    char             *name = tool_dup(trained(c)->model->name);
     uint32_t          i;
     ledger_options_t  options = { .model = name,
-                                  .reward = &c->train.model->reward,
+                                  .reward = &trained(c)->model->reward,
                                   .as_of_ms = c->as_of_ms, .live = c->live };
 
-    c->train.ledger = ledger_new();
+    c->ledger = ledger_new();
 
     for (ok = true, i = 0; ok && i < c->nlogs; i++) {
-        ok = ledger_read(c->train.ledger, c->logs[i]);
+        ok = ledger_read(c->ledger, c->logs[i]);
     }
 
-    ok = ok && ledger_close(c->train.ledger, &options);
+    ok = ok && ledger_close(c->ledger, &options);
 
-    if (ok && c->train.ledger->n == 0) {
+    if (ok && c->ledger->n == 0) {
         tool_error("the log holds no decision of the model '%s' up to the time "
                    "it is read as of", name);
         ok = false;
@@ -305,173 +274,43 @@ read_logs(command_t *c)
     return ok;
 }
 
-static bool
-open_builder(command_t *c)
-{
-    const char                  *text, *hash_key = "";
-    uint32_t                     nfields = 0;
-    reco_error_t                 err;
-    const reco_str_t            *fields = NULL;
-    const reco_catalogue_t      *actions = &c->train.model->catalogue;
-    const reco_snapshot_info_t  *info;
-
-    text = c->spec_path ? c->spec.text : c->base.text;
-
-    if (c->base.snapshot) {
-        info = reco_snapshot_info(c->base.snapshot);
-        hash_key = info->hash_key;
-        fields = info->customer_fields;
-        nfields = info->ncustomer_fields;
-    }
-
-    if (reco_builder_new(c->out, tool_str(text), actions->actions, actions->n,
-                         fields, nfields, hash_key, &c->train.builder, &err)
-        != RECO_OK)
-    {
-        tool_fail(c->out, &err);
-        return false;
-    }
-
-    return true;
-}
-
-typedef struct {
-    reco_builder_t  *builder;
-    reco_value_t    *values;
-    uint32_t         n;
-    reco_error_t     err;
-    reco_status_t    status;
-} copy_t;
-
-static bool
-copy_customer(void *data, reco_str_t key, const reco_customer_t *record)
-{
-    copy_t    *copy = data;
-    uint32_t   i;
-
-    for (i = 0; i < copy->n; i++) {
-        copy->values[i] = reco_customer_field(record, (int) i);
-    }
-
-    copy->status = reco_builder_customer(copy->builder, key, copy->values,
-                                         &copy->err);
-
-    return copy->status == RECO_OK;
-}
-
-static bool
-copy_customers(command_t *c)
-{
-    copy_t         copy = { .builder = c->train.builder };
-    reco_error_t   err;
-    reco_status_t  status;
-
-    if (c->base.snapshot == NULL) {
-        return true;
-    }
-
-    copy.n = reco_snapshot_info(c->base.snapshot)->ncustomer_fields;
-    copy.values = tool_alloc(copy.n * sizeof(*copy.values));
-    copy.status = RECO_OK;
-
-    status = reco_snapshot_each_customer(c->base.snapshot, copy_customer,
-                                         &copy, &err);
-    free(copy.values);
-
-    if (status != RECO_OK || copy.status != RECO_OK) {
-        if (copy.status == RECO_IO) {
-            tool_error("%s", copy.err.message);     /* it names the file */
-        } else {
-            tool_fail(c->base_path, status != RECO_OK ? &err : &copy.err);
-        }
-        return false;
-    }
-
-    return true;
-}
-
-static bool
-finish(command_t *c)
-{
-    bool          ok;
-    char         *text;
-    uint64_t      parent = 0;
-    reco_error_t  err;
-
-    json_object_set_new(c->train.facts, "log", ledger_json(c->train.ledger));
-    text = json_dumps(c->train.facts, JSON_COMPACT);
-
-    if (c->base.snapshot) {
-        parent = reco_snapshot_info(c->base.snapshot)->generation;
-    }
-
-    ok = text && reco_builder_finish(c->train.builder, 0, parent,
-                                     c->train.ledger->as_of_ms, text, &err)
-                 == RECO_OK;
-    free(text);
-
-    if (!ok) {
-        tool_fail(c->out, &err);
-    }
-
-    return ok;
-}
-
-/* ---- summary ------------------------------------------------------------ */
-
 static void
-print(command_t *c)
+print(const command_t *c, json_t *facts)
 {
-    json_t      *prior;
-    const char  *unit;
-
     if (c->json) {
-        json_object_set_new(c->train.facts, "out", json_string(c->out));
-        tool_print_json(json_incref(c->train.facts));
+        json_object_set_new(facts, "out", json_string(c->out));
+        tool_print_json(json_incref(facts));
         return;
     }
 
-    ledger_print(c->train.ledger, stdout);
-    prior = json_object_get(c->train.facts, "prior");
-    unit = c->train.states == 1 ? "state" : "states";
-
-    printf("%s: %llu %s, %.6g trials, %.6g successes\n", c->out,
-           (unsigned long long) c->train.states, unit,
-           json_number_value(json_object_get(c->train.facts, "trials")),
-           json_number_value(json_object_get(c->train.facts, "successes")));
-    printf("prior Beta(%.6g, %.6g), %s\n",
-           json_number_value(json_object_get(prior, "alpha")),
-           json_number_value(json_object_get(prior, "beta")),
-           json_string_value(json_object_get(prior, "source")));
+    ledger_print(c->ledger, stdout);
+    train_print(facts, c->out, stdout);
 }
 
 int
 cmd_train(int argc, char **argv)
 {
     bool        ok;
+    json_t     *facts = NULL;
     command_t  *c = tool_alloc(sizeof(*c));
 
     memset(c, 0, sizeof(*c));
-    c->algorithm = &algorithms[0];
+    train_options_init(&c->options);
     tool_parse(&argp, "train", argc, argv, c);
-    c->train.facts = json_object();
 
-    ok = open_models(c) && read_logs(c) && open_builder(c)
-         && copy_customers(c) && c->algorithm->train(&c->train)
-         && !c->train.generations.damaged && finish(c);
+    ok = train_options_environment(&c->options) && open_models(c)
+         && read_logs(c)
+         && train_model(&c->options, c->ledger, trained(c), c->base.snapshot,
+                        c->out, &facts);
     if (ok) {
-        print(c);
+        print(c, facts);
     }
 
-    if (c->train.builder) {
-        reco_builder_free(c->train.builder);
-    }
-
-    ledger_free(c->train.ledger);
-    generations_close(&c->train.generations);
+    json_decref(facts);
+    ledger_free(c->ledger);
+    generations_close(&c->generations);
     model_file_close(&c->spec);
     model_file_close(&c->base);
-    json_decref(c->train.facts);
     free(c);
 
     return ok ? 0 : 1;

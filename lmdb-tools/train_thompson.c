@@ -34,6 +34,7 @@ typedef struct {
     inclusion_t        *inclusion;
     allowed_t          *allowed;        /* by state */
     reco_mask_t         eligible;       /* of the decision at hand */
+    beta_t              prior;
     bool                by_slate;
     uint32_t            last_day;
     uint64_t            used;
@@ -87,8 +88,8 @@ choose_credit(const thompson_t *t)
     const ledger_t           *l = t->train->ledger;
     const ledger_decision_t  *d;
 
-    if (t->train->credit != TRAIN_CREDIT_AUTO) {
-        return t->train->credit == TRAIN_CREDIT_SLATE;
+    if (t->train->options->credit != TRAIN_CREDIT_AUTO) {
+        return t->train->options->credit == TRAIN_CREDIT_SLATE;
     }
 
     for (i = 0; i < l->n; i++) {
@@ -181,8 +182,8 @@ slate_inclusion(thompson_t *t, const ledger_decision_t *d,
     reco_mask_t             eligible;
     const reco_snapshot_t  *snapshot;
 
-    snapshot = generations_find(&t->train->generations, d->generation,
-                                d->model);
+    snapshot = generations_find(t->train->options->generations,
+                                d->generation, d->model);
     if (snapshot == NULL) {
         return RECO_NOT_FOUND;
     }
@@ -324,7 +325,8 @@ choose_prior(thompson_t *t, const statistics_cell_t *cells, size_t n)
     beta_fit_t     fit;
     beta_count_t  *counts;
 
-    if (t->train->prior_given) {
+    if (t->train->options->prior_given) {
+        t->prior = t->train->options->prior;
         return "given";
     }
 
@@ -334,7 +336,7 @@ choose_prior(thompson_t *t, const statistics_cell_t *cells, size_t n)
         counts[i] = (beta_count_t) { cells[i].trials, cells[i].successes };
     }
 
-    fit = beta_prior_fit(counts, n, &t->train->prior);
+    fit = beta_prior_fit(counts, n, &t->prior);
     free(counts);
 
     if (fit == BETA_FIT_MLE) {
@@ -475,7 +477,7 @@ write_rows(thompson_t *t, const statistics_cell_t *cells, size_t n)
     for (i = 0; ok && i < n; i += k) {
         k = cells_of_state(cells + i, n - i);
         HASH_FIND(hh, t->allowed, cells[i].state.data, cells[i].state.len, a);
-        row_fill(&row, &a->mask, actions, &t->train->prior, cells + i, k);
+        row_fill(&row, &a->mask, actions, &t->prior, cells + i, k);
 
         if (row.n > 0) {
             ok = row_write(t, &row, cells[i].state);
@@ -498,6 +500,7 @@ note(const thompson_t *t, const statistics_cell_t *cells, size_t n,
 {
     size_t     i;
     double     trials = 0, successes = 0;
+    double     half_life = train_half_life_days(t->train->options);
     json_t    *facts = t->train->facts;
 
     for (i = 0; i < n; i++) {
@@ -505,7 +508,6 @@ note(const thompson_t *t, const statistics_cell_t *cells, size_t n,
         successes += cells[i].successes;
     }
 
-    json_object_set_new(facts, "algorithm", json_string("thompson"));
     json_object_set_new(facts, "credit",
                         json_string(t->by_slate ? "slate" : "action"));
     json_object_set_new(facts, "n", json_integer((json_int_t) t->used));
@@ -514,7 +516,7 @@ note(const thompson_t *t, const statistics_cell_t *cells, size_t n,
     json_object_set_new(facts, "trials", json_real(trials));
     json_object_set_new(facts, "successes", json_real(successes));
     json_object_set_new(facts, "prior", json_pack("{s:f, s:f, s:s}",
-        "alpha", t->train->prior.a, "beta", t->train->prior.b,
+        "alpha", t->prior.a, "beta", t->prior.b,
         "source", source));
     json_object_set_new(facts, "left_out", json_pack("{s:I, s:I, s:I, s:I}",
         "unreadable", (json_int_t) t->unreadable,
@@ -522,9 +524,8 @@ note(const thompson_t *t, const statistics_cell_t *cells, size_t n,
         "no_snapshot", (json_int_t) t->no_snapshot,
         "unknown_action", (json_int_t) t->unknown));
 
-    if (t->train->half_life_days > 0) {
-        json_object_set_new(facts, "half_life_days",
-                            json_real(t->train->half_life_days));
+    if (half_life > 0) {
+        json_object_set_new(facts, "half_life_days", json_real(half_life));
     }
 }
 
@@ -576,10 +577,11 @@ learn(thompson_t *t)
     size_t              n;
     const char         *source;
     statistics_cell_t  *cells;
+    generations_t      *generations = t->train->options->generations;
 
     t->by_slate = choose_credit(t);
 
-    if (t->by_slate && t->train->generations.n == 0) {
+    if (t->by_slate && (generations == NULL || generations->n == 0)) {
         tool_error("rewards of slates name no action, so that each action is "
                    "valued by the slates that show it: give the folder of the "
                    "snapshots that made them with --models");
@@ -592,8 +594,8 @@ learn(thompson_t *t)
 
     warn(t);
 
-    n = statistics_fold(t->statistics, t->last_day, t->train->half_life_days,
-                        &cells);
+    n = statistics_fold(t->statistics, t->last_day,
+                        train_half_life_days(t->train->options), &cells);
     if (n == 0) {
         nothing_to_learn(t);
         free(cells);

@@ -394,7 +394,7 @@ spec(2, '{"type": "uniform", "slate": 1}');
 ($status, $out, $err) = reco('train', '--log', $log, '--spec',
                              "$dir/spec.json", '--out', "$dir/none.mdb");
 is($status, 1, 'a policy without a table');
-like($err, qr/policy\.type: is 'uniform', and thompson fills a 'p_table'/,
+like($err, qr/policy\.type: is 'uniform', which has no table of values/,
      '... says so');
 spec(2, $arms);
 ($status, $out, $err) = reco('train', '--log', log_of(
