@@ -12,10 +12,46 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-static uint8_t *number_pack(uint8_t *p, double d);
-static uint8_t *text_pack(uint8_t *p, reco_str_t text);
-static bool text_unpack(const uint8_t **p, const uint8_t *end,
-    reco_str_t *text);
+/* ---- numbers and texts -------------------------------------------------- */
+
+uint8_t *
+reco_number_pack(uint8_t *p, double d)
+{
+    return isnan(d) ? reco_put_u64(p, UINT64_C(0x7ff8) << 48)
+                    : reco_put_f64(p, d);
+}
+
+uint8_t *
+reco_text_pack(uint8_t *p, reco_str_t text)
+{
+    *p++ = (uint8_t) text.len;
+
+    if (text.len > 0) {
+        memcpy(p, text.data, text.len);
+    }
+
+    return p + text.len;
+}
+
+bool
+reco_text_unpack(const uint8_t **p, const uint8_t *end, reco_str_t *text)
+{
+    size_t  len;
+
+    if (*p == end) {
+        return false;
+    }
+
+    len = **p;
+    if (len > (size_t) (end - *p) - 1) {
+        return false;
+    }
+
+    *text = (reco_str_t) { (const char *) *p + 1, len };
+    *p += 1 + len;
+
+    return true;
+}
 
 /* ---- customer records --------------------------------------------------- */
 
@@ -87,7 +123,7 @@ reco_record_pack(const reco_value_t *values, const reco_str_t *fields,
         } else if (v->kind == RECO_VALUE_WORD && v->word.len > 0) {
             entry = reco_put_u16(entry, (uint16_t) (i | RECO_RECORD_WORD));
             entry = reco_put_u16(entry, (uint16_t) (value - out));
-            value = text_pack(value, v->word);
+            value = reco_text_pack(value, v->word);
         }
     }
 
@@ -201,10 +237,10 @@ reco_action_pack(const reco_action_t *a, uint8_t *out)
     uint8_t  *p = out;
 
     *p++ = a->active ? 1 : 0;
-    p = number_pack(p, a->price);
-    p = text_pack(p, a->id);
-    p = text_pack(p, a->name);
-    p = text_pack(p, a->category);
+    p = reco_number_pack(p, a->price);
+    p = reco_text_pack(p, a->id);
+    p = reco_text_pack(p, a->name);
+    p = reco_text_pack(p, a->category);
 
     return (size_t) (p - out);
 }
@@ -225,51 +261,11 @@ reco_action_unpack(const uint8_t *data, size_t len, reco_action_t *a)
     end = data + len;
 
     return !isinf(a->price)
-           && text_unpack(&p, end, &a->id)
-           && text_unpack(&p, end, &a->name)
-           && text_unpack(&p, end, &a->category)
+           && reco_text_unpack(&p, end, &a->id)
+           && reco_text_unpack(&p, end, &a->name)
+           && reco_text_unpack(&p, end, &a->category)
            && p == end
            && reco_id_is_valid(a->id);
-}
-
-/* One NaN of the many, so that the same input gives the same bytes. */
-static uint8_t *
-number_pack(uint8_t *p, double d)
-{
-    return isnan(d) ? reco_put_u64(p, UINT64_C(0x7ff8) << 48)
-                    : reco_put_f64(p, d);
-}
-
-static uint8_t *
-text_pack(uint8_t *p, reco_str_t text)
-{
-    *p++ = (uint8_t) text.len;
-
-    if (text.len > 0) {
-        memcpy(p, text.data, text.len);
-    }
-
-    return p + text.len;
-}
-
-static bool
-text_unpack(const uint8_t **p, const uint8_t *end, reco_str_t *text)
-{
-    size_t  len;
-
-    if (*p == end) {
-        return false;
-    }
-
-    len = **p;
-    if (len > (size_t) (end - *p) - 1) {
-        return false;
-    }
-
-    *text = (reco_str_t) { (const char *) *p + 1, len };
-    *p += 1 + len;
-
-    return true;
 }
 
 /* ---- rows --------------------------------------------------------------- */
@@ -303,7 +299,7 @@ reco_row_pack(reco_str_t state_key, uint64_t visits,
         p = reco_put_u16(p, entries[i].action);
         p = reco_put_f64(p, entries[i].value);
         p = reco_put_u64(p, entries[i].visits);
-        p = number_pack(p, entries[i].confidence);
+        p = reco_number_pack(p, entries[i].confidence);
     }
 }
 

@@ -7,6 +7,7 @@
 #define RECO_RECORD_H
 
 #include "reco_decide.h"
+#include "reco_history.h"
 
 #include <endian.h>
 #include <string.h>
@@ -15,7 +16,11 @@
 #define RECO_DB_CUSTOMERS   "customers"
 #define RECO_DB_ACTIONS     "actions"
 #define RECO_DB_VALUES      "values"
-#define RECO_DB_MAX         8           /* named databases in one file */
+#define RECO_DB_ITEMS       "items"
+#define RECO_DB_ITEM_IDS    "item_ids"
+#define RECO_DB_LISTS       "lists"
+#define RECO_DB_HISTORY     "history"
+#define RECO_DB_MAX         16          /* named databases in one file */
 
 #define RECO_BYTE_ORDER     0x01020304u
 
@@ -25,6 +30,13 @@
 #define RECO_ROW_HEAD       12
 #define RECO_ROW_ENTRY      26
 #define RECO_ROW_KEY        16          /* bytes of a row's key: a hash */
+#define RECO_ITEM_MAX       (9 + 4 * 256)
+#define RECO_ITEM_KEY       4
+#define RECO_LIST_ENTRY     12
+#define RECO_LIST_SEPARATOR 0x1f
+#define RECO_LIST_KEY_MAX   (2 * RECO_MAX_ID + 1)   /* LMDB's longest key */
+#define RECO_MAX_SCORE      1e12        /* of an entry: sums stay finite */
+#define RECO_HISTORY_KEY    33
 
 static inline uint16_t
 reco_get_u16(const uint8_t *p)
@@ -104,6 +116,14 @@ reco_put_f64(uint8_t *p, double d)
     return reco_put_u64(p, v);
 }
 
+/* One NaN of the many, so that the same input gives the same bytes. */
+uint8_t *reco_number_pack(uint8_t *p, double d);
+
+/* A length byte and a text of at most RECO_MAX_ID bytes. */
+uint8_t *reco_text_pack(uint8_t *p, reco_str_t text);
+bool reco_text_unpack(const uint8_t **p, const uint8_t *end,
+    reco_str_t *text);
+
 /* A customer record into 'out' (RECO_RECORD_MAX bytes). */
 reco_status_t reco_record_pack(const reco_value_t *values,
     const reco_str_t *fields, uint32_t nfields, uint8_t *out, size_t *len,
@@ -127,5 +147,28 @@ void reco_row_pack(reco_str_t state_key, uint64_t visits,
  * from 0 to 1. */
 bool reco_row_unpack(const uint8_t *data, size_t len, uint32_t nactions,
     reco_str_t *state_key, reco_row_t *row);
+
+/* An item record into 'out' (RECO_ITEM_MAX bytes); its texts are at most
+ * RECO_MAX_ID bytes. */
+size_t reco_item_pack(const reco_item_t *item, uint8_t *out);
+/* Texts are borrowed from the record. */
+bool reco_item_unpack(const uint8_t *data, size_t len, reco_item_t *item);
+void reco_item_key(uint32_t index, uint8_t key[RECO_ITEM_KEY]);
+
+/* Returns the key's length, 0 when name or key cannot be those of a list. */
+size_t reco_list_key(reco_str_t name, reco_str_t key,
+    uint8_t out[RECO_LIST_KEY_MAX]);
+bool reco_list_key_split(reco_str_t text, reco_str_t *name, reco_str_t *key);
+/* Writes n * RECO_LIST_ENTRY bytes. */
+void reco_list_pack(const reco_list_entry_t *entries, uint32_t n,
+    uint8_t *out);
+/* False unless there are 1 to RECO_MAX_LIST whole entries. They are not looked
+ * at: who reads one expects any item and any score. */
+bool reco_list_unpack(const uint8_t *data, size_t len, reco_list_t *list);
+/* What a list must not have (items from 'nitems' on, scores below 0 or above
+ * RECO_MAX_SCORE, another order, an item twice), or NULL. */
+const char *reco_list_fault(const reco_list_t *list, uint32_t nitems);
+
+void reco_history_key(const reco_history_t *h, uint8_t key[RECO_HISTORY_KEY]);
 
 #endif /* RECO_RECORD_H */
