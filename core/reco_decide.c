@@ -5,6 +5,8 @@
 
 #include "reco_policy.h"
 
+#include <math.h>
+
 
 /* ---- pins --------------------------------------------------------------- */
 
@@ -56,7 +58,7 @@ collect_pins(const reco_model_t *model, const reco_features_t *f,
 }
 
 
-/* ---- the decision ------------------------------------------------------- */
+/* ---- drawing ------------------------------------------------------------ */
 
 static void
 take(reco_slate_t *slate, uint32_t i, uint64_t propensity,
@@ -70,6 +72,124 @@ take(reco_slate_t *slate, uint32_t i, uint64_t propensity,
 }
 
 
+/* ---- what was known ----------------------------------------------------- */
+
+/* Entries rise by action. */
+static bool
+find_entry(const reco_row_t *row, uint16_t action, reco_entry_t *out)
+{
+    uint32_t  low, high, mid;
+
+    low = 0;
+    high = row->n;
+
+    while (low < high) {
+        mid = low + (high - low) / 2;
+        *out = reco_row_entry(row, mid);
+
+        if (out->action == action) {
+            return true;
+        }
+
+        if (out->action < action) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+
+    return false;
+}
+
+
+/* The posterior is over all actions of the row; given that the best of the
+ * eligible ones is asked for, it is shared by these alone. */
+static double
+confidence(const reco_row_t *row, const reco_mask_t *eligible, double chosen)
+{
+    double        sum;
+    uint32_t      i;
+    reco_entry_t  e;
+
+    if (isnan(chosen)) {
+        return NAN;
+    }
+
+    sum = 0;
+
+    for (i = 0; i < row->n; i++) {
+        e = reco_row_entry(row, i);
+
+        if (e.confidence > 0 && e.action < RECO_MAX_ACTIONS
+            && reco_mask_get(eligible, e.action))
+        {
+            sum += e.confidence;
+        }
+    }
+
+    return sum > 0 ? chosen / sum : NAN;
+}
+
+
+/* 'first' has slot 1's row at hand. */
+static void
+describe_first(const reco_slate_t *first, const reco_mask_t *eligible,
+    reco_decision_t *out)
+{
+    reco_entry_t  e;
+
+    if (!first->known) {
+        return;
+    }
+
+    if (!find_entry(&first->row, out->action[0], &e)) {
+        out->value = 0;
+        return;
+    }
+
+    out->value = e.value;
+    out->confidence = confidence(&first->row, eligible, e.confidence);
+}
+
+
+static void
+describe_state(const reco_slate_t *first, reco_decision_t *out)
+{
+    uint32_t             unseen;
+    const reco_model_t  *model = first->model;
+
+    out->state_known = first->known;
+    out->level = (uint8_t) first->level;
+
+    if (model->policy.nlevels != 0) {
+        unseen = reco_state_unseen(model, first->features);
+        out->unseen = unseen < UINT8_MAX ? (uint8_t) unseen : UINT8_MAX;
+    }
+
+    if (model->policy.type == RECO_POLICY_Q_TABLE) {
+        out->epsilon = !first->known ? 1
+                       : first->epsilon >= 0 ? first->epsilon : NAN;
+    }
+}
+
+
+static void
+clear(reco_decision_t *out)
+{
+    out->n = 0;
+    out->pinned = 0;
+    out->state_known = false;
+    out->level = 0;
+    out->unseen = 0;
+    out->epsilon = NAN;
+    out->value = NAN;
+    out->confidence = NAN;
+    out->low_mass = false;
+}
+
+
+/* ---- the decision ------------------------------------------------------- */
+
 reco_status_t
 reco_decide(const reco_model_t *model, const reco_features_t *f,
     const reco_mask_t *eligible, uint32_t slate, reco_str_t id,
@@ -78,15 +198,12 @@ reco_decide(const reco_model_t *model, const reco_features_t *f,
     uint32_t       i, slots;
     uint16_t       pins[RECO_MAX_SLATE];
     reco_str_t     key;
-    reco_slate_t   s;
+    reco_slate_t   s, first;
 
     reco_slate_begin(&s, model, f, eligible, scratch);
 
-    out->n = 0;
+    clear(out);
     out->eligible = s.n;
-    out->pinned = 0;
-    out->state_known = false;
-    out->low_mass = false;
 
     if (s.n == 0) {
         return RECO_NONE_ELIGIBLE;
@@ -101,7 +218,8 @@ reco_decide(const reco_model_t *model, const reco_features_t *f,
     key = model->policy.sticky && customer_key.len != 0 ? customer_key : id;
 
     reco_slate_load(&s, 1);
-    out->state_known = s.known;
+    first = s;
+    describe_state(&first, out);
 
     out->pinned = collect_pins(model, f, eligible, pins, slots);
 
@@ -118,6 +236,8 @@ reco_decide(const reco_model_t *model, const reco_features_t *f,
 
         take(&s, i, scratch->p[i], out);
     }
+
+    describe_first(&first, eligible, out);
 
     return RECO_OK;
 }

@@ -72,6 +72,14 @@ reco_status_t reco_features_resolve(const reco_model_t *model,
 /* Index of the bin of x: the number of edges <= x. */
 uint32_t reco_feature_bin(const reco_feature_t *f, double x);
 
+/* Whether the value of a category with a vocabulary counts as "other" in a
+ * state. */
+bool reco_feature_is_other(const reco_feature_t *f, const reco_value_t *v);
+
+/* Features of the policy's full state whose value counts as "other". */
+uint32_t reco_state_unseen(const reco_model_t *model,
+    const reco_features_t *f);
+
 /* The state key of a level of the policy (0: the full state): the level's
  * features' fields in order, each the bin (number with bins), the code or the
  * word ("other" for one that is not in the feature's vocabulary), empty when

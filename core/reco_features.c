@@ -23,7 +23,10 @@
 #define MAX_SHOWN    64
 
 #define SEPARATOR    '\x1f'
-#define LEVEL           0x1e    /* begins the key of a coarser state */
+#define LEVEL        '\x1e'     /* begins the key of a coarser state */
+
+/* Stands in a state for every word that is not in the vocabulary. */
+static const char  other[] = "other";
 
 
 /* ---- conversion --------------------------------------------------------- */
@@ -405,10 +408,92 @@ reco_feature_bin(const reco_feature_t *f, double x)
 }
 
 
+static int
+compare_bytes(reco_str_t a, reco_str_t b)
+{
+    int  order;
+
+    order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+
+static bool
+is_listed(const reco_feature_t *f, reco_str_t word)
+{
+    int       order;
+    uint32_t  low, high, mid;
+
+    low = 0;
+    high = f->nwords;
+
+    while (low < high) {
+        mid = low + (high - low) / 2;
+        order = compare_bytes(word, f->words[mid]);
+
+        if (order == 0) {
+            return true;
+        }
+
+        if (order < 0) {
+            high = mid;
+        } else {
+            low = mid + 1;
+        }
+    }
+
+    return false;
+}
+
+
+bool
+reco_feature_is_other(const reco_feature_t *f, const reco_value_t *v)
+{
+    char        digits[32];
+    reco_buf_t  b;
+
+    if (f->nwords == 0 || v->kind == RECO_VALUE_MISSING) {
+        return false;
+    }
+
+    if (v->kind == RECO_VALUE_WORD) {
+        return !is_listed(f, v->word);
+    }
+
+    /* a whole number is the word with its digits */
+    reco_buf_init(&b, digits, sizeof(digits));
+    reco_buf_i64(&b, (int64_t) v->number);
+
+    return !is_listed(f, (reco_str_t) { digits, reco_buf_len(&b) });
+}
+
+
+uint32_t
+reco_state_unseen(const reco_model_t *model, const reco_features_t *f)
+{
+    uint32_t             i, feature, n;
+    const reco_level_t  *state = &model->policy.levels[0];
+
+    n = 0;
+
+    for (i = 0; i < state->n; i++) {
+        feature = state->features[i];
+        n += reco_feature_is_other(&model->features[feature],
+                                   &f->value[feature]);
+    }
+
+    return n;
+}
+
+
 static void
 state_field(reco_buf_t *b, const reco_feature_t *f, const reco_value_t *v)
 {
-    if (v->kind == RECO_VALUE_WORD) {
+    if (reco_feature_is_other(f, v)) {
+        reco_buf_raw(b, other, sizeof(other) - 1);
+
+    } else if (v->kind == RECO_VALUE_WORD) {
         reco_buf_raw(b, v->word.data, v->word.len);
 
     } else if (v->kind == RECO_VALUE_NUMBER) {

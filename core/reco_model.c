@@ -26,7 +26,16 @@ struct block_s {
 reco_model_t *
 reco_model_new(void)
 {
-    return calloc(1, sizeof(reco_model_t));
+    reco_model_t  *model;
+
+    model = calloc(1, sizeof(reco_model_t));
+
+    if (model != NULL) {
+        model->items.prefer = -1;
+        model->items.history_index = -1;
+    }
+
+    return model;
 }
 
 

@@ -59,7 +59,9 @@ reco_slate_begin(reco_slate_t *slate, const reco_model_t *model,
     slate->masked = false;
     slate->loaded = 0;
     slate->known = false;
+    slate->level = 0;
     slate->mass = 0;
+    slate->epsilon = model->policy.epsilon;
 
     words = (model->catalogue.n + 63) / 64;
 
@@ -128,12 +130,72 @@ unpack(reco_slate_t *slate, const reco_row_t *row)
 }
 
 
+static bool
+is_table(const reco_model_t *model)
+{
+    return model->policy.type == RECO_POLICY_P_TABLE
+           || model->policy.type == RECO_POLICY_Q_TABLE;
+}
+
+
+/* The row of the first level that has been visited often enough; else of the
+ * last one that has a row. One level is one look-up. */
+static bool
+find_row(reco_slate_t *slate, uint32_t slot)
+{
+    bool                  found = false;
+    size_t                len;
+    uint32_t              level;
+    reco_row_t            row;
+    reco_scratch_t       *s = slate->scratch;
+    const reco_model_t   *model = slate->model;
+    const reco_policy_t  *policy = &model->policy;
+
+    for (level = 0; level < policy->nlevels; level++) {
+        len = reco_state_key(model, slate->features, level, slot, s->key,
+                             sizeof(s->key));
+
+        if (len == 0
+            || !model->lookup(model->lookup_data,
+                              (reco_str_t) { s->key, len }, &row))
+        {
+            continue;
+        }
+
+        found = true;
+        slate->row = row;
+        slate->level = level;
+
+        if (row.visits >= policy->min_visits) {
+            break;
+        }
+    }
+
+    return found;
+}
+
+
+/* A straight line from epsilon_start at no visits to epsilon. The same on all
+ * machines: no step of it is fused or comes from libm. */
+static double
+anneal(const reco_policy_t *policy, uint64_t visits)
+{
+    double  part;
+
+    if (visits >= policy->epsilon_visits) {
+        return policy->epsilon;
+    }
+
+    part = (double) visits / (double) policy->epsilon_visits;
+
+    return policy->epsilon_start
+           + (policy->epsilon - policy->epsilon_start) * part;
+}
+
+
 void
 reco_slate_load(reco_slate_t *slate, uint32_t slot)
 {
-    size_t               len;
-    reco_row_t           row;
-    reco_scratch_t      *s = slate->scratch;
     const reco_model_t  *model = slate->model;
 
     if (slate->loaded == slot
@@ -145,22 +207,15 @@ reco_slate_load(reco_slate_t *slate, uint32_t slot)
     slate->loaded = slot;
     slate->known = false;
 
-    if (model->lookup == NULL
-        || (model->policy.type != RECO_POLICY_P_TABLE
-            && model->policy.type != RECO_POLICY_Q_TABLE))
-    {
+    if (model->lookup == NULL || !is_table(model)) {
         return;
     }
 
-    len = reco_state_key(model, slate->features, 0, slot, s->key,
-                         sizeof(s->key));
+    slate->known = find_row(slate, slot);
 
-    if (len != 0
-        && model->lookup(model->lookup_data, (reco_str_t) { s->key, len },
-                         &row))
-    {
-        slate->known = true;
-        unpack(slate, &row);
+    if (slate->known) {
+        slate->epsilon = anneal(&model->policy, slate->row.visits);
+        unpack(slate, &slate->row);
     }
 }
 
@@ -240,8 +295,8 @@ weigh_values(reco_slate_t *slate)
     const reco_policy_t  *policy = &slate->model->policy;
 
     best = best_value(slate, &ties);
-    greedy = (1 - policy->epsilon) / ties;
-    explore = policy->epsilon / slate->n;
+    greedy = (1 - slate->epsilon) / ties;
+    explore = slate->epsilon / slate->n;
 
     for (i = 0; i < slate->n; i++) {
         q = s->base[s->left[i]];

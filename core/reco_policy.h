@@ -21,7 +21,11 @@ typedef struct {
     /* tables: the row at hand, in scratch->base */
     uint32_t                loaded;     /* slot it was looked up for, or 0 */
     bool                    known;
+    uint32_t                level;      /* of the state that the row is for */
+    reco_row_t              row;        /* while known */
     double                  mass;       /* P_TABLE: of the whole row */
+    double                  epsilon;    /* Q_TABLE: what the row is explored
+                                           with, or -1 for softmax */
 } reco_slate_t;
 
 /* All eligible actions are left; what is fixed before the first slot is

@@ -320,7 +320,8 @@ read_spec(reco_spec_t *sp, const json_t *root, reco_str_t *file)
 {
     static const char *const  names[] = {
         "model", "version", "salt", "description", "features", "actions",
-        "rules", "policy", "reward", "columns", NULL
+        "rules", "policy", "items", "reward", "learning", "history", "columns",
+        NULL
     };
 
     /* features first: rules, policy and columns name them */
@@ -330,7 +331,10 @@ read_spec(reco_spec_t *sp, const json_t *root, reco_str_t *file)
            && read_actions(sp, root, file)
            && read_part(sp, root, "rules", reco_spec_rules, false)
            && read_part(sp, root, "policy", reco_spec_policy, true)
+           && read_part(sp, root, "items", reco_spec_items, false)
            && read_part(sp, root, "reward", reco_spec_reward, true)
+           && read_part(sp, root, "learning", reco_spec_learning, true)
+           && read_part(sp, root, "history", reco_spec_history, true)
            && read_columns(sp, root);
 }
 

@@ -453,6 +453,142 @@ read_codes(reco_spec_t *sp, const json_t *obj, reco_feature_t *f)
 }
 
 
+/* ---- "vocabulary" ------------------------------------------------------- */
+
+static int
+compare_words(const void *one, const void *two)
+{
+    int                order;
+    const reco_str_t  *a = one, *b = two;
+
+    order = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
+
+    return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+
+bool
+reco_spec_words(reco_spec_t *sp, const json_t *array, reco_str_t **words,
+    uint32_t *nwords)
+{
+    size_t       i, n, mark;
+    reco_str_t  *w;
+
+    if (!reco_spec_array(sp, array, 1, RECO_SPEC_MAX_WORDS)) {
+        return false;
+    }
+
+    n = json_array_size(array);
+    w = reco_spec_alloc(sp, n, sizeof(reco_str_t));
+    if (w == NULL) {
+        return false;
+    }
+
+    for (i = 0; i < n; i++) {
+        mark = reco_spec_push_index(sp, i);
+
+        if (!reco_spec_id(sp, json_array_get(array, i), &w[i])) {
+            return false;
+        }
+
+        reco_spec_pop(sp, mark);
+    }
+
+    qsort(w, n, sizeof(reco_str_t), compare_words);
+
+    for (i = 1; i < n; i++) {
+        if (reco_str_equal(w[i], w[i - 1])) {
+            return reco_spec_fail(sp, "has the word '%.*s' twice",
+                                  (int) w[i].len, w[i].data);
+        }
+    }
+
+    *words = w;
+    *nwords = (uint32_t) n;
+
+    return true;
+}
+
+
+/* {"top": n}, or with "words", once they have been learned. */
+static bool
+read_top(reco_spec_t *sp, const json_t *obj, reco_feature_t *f)
+{
+    size_t         mark;
+    const json_t  *words;
+
+    static const char *const  names[] = { "top", "words", NULL };
+
+    if (!reco_spec_object(sp, obj, names)
+        || !reco_spec_member_integer(sp, obj, "top", 1, RECO_SPEC_MAX_WORDS,
+                                     &f->top))
+    {
+        return false;
+    }
+
+    if (f->top == 0) {
+        reco_spec_push(sp, "top");
+        return reco_spec_fail(sp, "is missing");
+    }
+
+    words = json_object_get(obj, "words");
+    if (words == NULL) {
+        return true;
+    }
+
+    mark = reco_spec_push(sp, "words");
+
+    if (!reco_spec_words(sp, words, &f->words, &f->nwords)) {
+        return false;
+    }
+
+    if (f->nwords > f->top) {
+        return reco_spec_fail(sp, "has %u words, more than \"top\"", f->nwords);
+    }
+
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
+static bool
+read_vocabulary(reco_spec_t *sp, const json_t *obj, reco_feature_t *f)
+{
+    bool           ok;
+    size_t         mark;
+    const json_t  *words;
+
+    words = json_object_get(obj, "vocabulary");
+    if (words == NULL) {
+        return true;
+    }
+
+    mark = reco_spec_push(sp, "vocabulary");
+
+    if (f->type != RECO_FEATURE_CATEGORY || f->ncodes != 0) {
+        return reco_spec_fail(sp, "is for features of type category without "
+                              "codes");
+    }
+
+    if (json_is_object(words)) {
+        ok = read_top(sp, words, f);
+    } else if (json_is_array(words)) {
+        ok = reco_spec_words(sp, words, &f->words, &f->nwords);
+    } else {
+        ok = reco_spec_fail(sp, "must be an array of words or {\"top\": n}");
+    }
+
+    if (!ok) {
+        return false;
+    }
+
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
 /* ---- "default", "required" ---------------------------------------------- */
 
 static bool
@@ -551,8 +687,8 @@ static bool
 read_feature(reco_spec_t *sp, const json_t *obj, reco_feature_t *f)
 {
     static const char *const  names[] = {
-        "name", "type", "from", "required", "bins", "codes", "default",
-        "description", NULL
+        "name", "type", "from", "required", "bins", "codes", "vocabulary",
+        "default", "description", NULL
     };
 
     return reco_spec_object(sp, obj, names)
@@ -562,6 +698,7 @@ read_feature(reco_spec_t *sp, const json_t *obj, reco_feature_t *f)
            && reco_spec_member_bool(sp, obj, "required", &f->required)
            && read_bins(sp, obj, f)
            && read_codes(sp, obj, f)
+           && read_vocabulary(sp, obj, f)
            && read_default(sp, obj, f);
 }
 

@@ -37,6 +37,8 @@ static const struct {
     { "weights",     MAY_WEIGHTS },
     { "cases",       MAY_WEIGHTS },
     { "state",       MAY_STATE },
+    { "backoff",     MAY_STATE },
+    { "min_visits",  MAY_STATE },
     { "per_slot",    MAY_STATE },
     { "floor",       MAY_FLOOR },
     { "epsilon",     MAY_EXPLORE },
@@ -274,11 +276,10 @@ check_state_feature(reco_spec_t *sp, uint32_t feature)
 
 
 static bool
-read_state_feature(reco_spec_t *sp, const json_t *value)
+read_state_feature(reco_spec_t *sp, const json_t *value, reco_level_t *level)
 {
-    int             feature;
-    uint32_t        i;
-    reco_policy_t  *policy = &sp->model->policy;
+    int       feature;
+    uint32_t  i;
 
     if (!json_is_string(value)) {
         return reco_spec_fail(sp, "must be a feature's name");
@@ -289,63 +290,274 @@ read_state_feature(reco_spec_t *sp, const json_t *value)
         return reco_spec_fail(sp, "is not a feature");
     }
 
-    for (i = 0; i < policy->levels[0].n; i++) {
-        if (policy->levels[0].features[i] == (uint32_t) feature) {
+    for (i = 0; i < level->n; i++) {
+        if (level->features[i] == (uint32_t) feature) {
             return reco_spec_fail(sp, "is there twice");
         }
     }
 
-    policy->levels[0].features[policy->levels[0].n++] = (uint32_t) feature;
+    level->features[level->n++] = (uint32_t) feature;
 
     return check_state_feature(sp, (uint32_t) feature);
+}
+
+
+/* An array of features' names, at sp->path. */
+static bool
+read_level(reco_spec_t *sp, const json_t *array, reco_level_t *level)
+{
+    size_t  i, mark;
+
+    if (!reco_spec_array(sp, array, 0, RECO_MAX_FEATURES)) {
+        return false;
+    }
+
+    level->features = reco_spec_alloc(sp, json_array_size(array),
+                                      sizeof(uint32_t));
+    if (level->features == NULL) {
+        return false;
+    }
+
+    for (i = 0; i < json_array_size(array); i++) {
+        mark = reco_spec_push_index(sp, i);
+
+        if (!read_state_feature(sp, json_array_get(array, i), level)) {
+            return false;
+        }
+
+        reco_spec_pop(sp, mark);
+    }
+
+    return true;
+}
+
+
+static bool
+all_features(reco_spec_t *sp, reco_level_t *level)
+{
+    uint32_t  i;
+
+    level->features = reco_spec_alloc(sp, sp->model->nfeatures,
+                                      sizeof(uint32_t));
+    if (level->features == NULL) {
+        return false;
+    }
+
+    for (i = 0; i < sp->model->nfeatures; i++) {
+        level->features[level->n++] = i;
+
+        if (!check_state_feature(sp, i)) {
+            return false;
+        }
+    }
+
+    return true;
 }
 
 
 static bool
 read_state(reco_spec_t *sp, const json_t *obj)
 {
-    size_t          i, mark, inner;
+    bool            ok;
+    size_t          mark;
     const json_t   *array;
-    reco_model_t   *model = sp->model;
-    reco_policy_t  *policy = &model->policy;
+    reco_policy_t  *policy = &sp->model->policy;
 
     policy->nlevels = 1;
-    policy->levels[0].features = reco_spec_alloc(sp, model->nfeatures,
-                                                 sizeof(uint32_t));
-    if (policy->levels[0].features == NULL) {
-        return false;
-    }
-
     array = json_object_get(obj, "state");
     mark = reco_spec_push(sp, "state");
 
-    if (array == NULL) {
-        for (i = 0; i < model->nfeatures; i++) {
-            policy->levels[0].features[i] = (uint32_t) i;
-
-            if (!check_state_feature(sp, (uint32_t) i)) {
-                return false;
-            }
-        }
-
-        policy->levels[0].n = model->nfeatures;
-        reco_spec_pop(sp, mark);
-
-        return true;
+    ok = array == NULL ? all_features(sp, &policy->levels[0])
+                       : read_level(sp, array, &policy->levels[0]);
+    if (!ok) {
+        return false;
     }
 
-    if (!reco_spec_array(sp, array, 0, RECO_MAX_FEATURES)) {
+    reco_spec_pop(sp, mark);
+
+    return true;
+}
+
+
+/* ---- coarser states ----------------------------------------------------- */
+
+static bool
+has_feature(const reco_level_t *level, uint32_t feature)
+{
+    uint32_t  i;
+
+    for (i = 0; i < level->n; i++) {
+        if (level->features[i] == feature) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* Else a row of a level would not hold all visits of those before it. */
+static bool
+check_coarser(reco_spec_t *sp, const reco_level_t *fine,
+    const reco_level_t *coarse)
+{
+    uint32_t  i;
+
+    for (i = 0; i < coarse->n; i++) {
+        if (!has_feature(fine, coarse->features[i])) {
+            reco_spec_push_index(sp, i);
+            return reco_spec_fail(sp, "is not in the state before, which this "
+                                  "one is to be coarser than");
+        }
+    }
+
+    if (coarse->n == fine->n) {
+        return reco_spec_fail(sp, "has all features of the state before, which "
+                              "this one is to be coarser than");
+    }
+
+    return true;
+}
+
+
+static bool
+read_levels(reco_spec_t *sp, const json_t *array)
+{
+    size_t          i, mark;
+    reco_policy_t  *policy = &sp->model->policy;
+    reco_level_t   *level;
+
+    if (!reco_spec_array(sp, array, 1, RECO_MAX_LEVELS - 1)) {
         return false;
     }
 
     for (i = 0; i < json_array_size(array); i++) {
-        inner = reco_spec_push_index(sp, i);
+        mark = reco_spec_push_index(sp, i);
+        level = &policy->levels[policy->nlevels];
 
-        if (!read_state_feature(sp, json_array_get(array, i))) {
+        if (!read_level(sp, json_array_get(array, i), level)
+            || !check_coarser(sp, level - 1, level))
+        {
             return false;
         }
 
-        reco_spec_pop(sp, inner);
+        policy->nlevels++;
+        reco_spec_pop(sp, mark);
+    }
+
+    return true;
+}
+
+
+static bool
+read_backoff(reco_spec_t *sp, const json_t *obj)
+{
+    size_t         mark;
+    uint32_t       min = 0;
+    const json_t  *array;
+
+    array = json_object_get(obj, "backoff");
+
+    if (array == NULL) {
+        if (json_object_get(obj, "min_visits") != NULL) {
+            reco_spec_push(sp, "min_visits");
+            return reco_spec_fail(sp, "is for a policy with \"backoff\"");
+        }
+
+        return true;
+    }
+
+    mark = reco_spec_push(sp, "backoff");
+
+    if (!read_levels(sp, array)) {
+        return false;
+    }
+
+    reco_spec_pop(sp, mark);
+
+    if (!reco_spec_member_integer(sp, obj, "min_visits", 0, UINT32_MAX, &min)) {
+        return false;
+    }
+
+    sp->model->policy.min_visits = min;
+
+    return true;
+}
+
+
+/* ---- exploration -------------------------------------------------------- */
+
+static bool
+need_member(reco_spec_t *sp, const json_t *obj, const char *name)
+{
+    if (json_object_get(obj, name) != NULL) {
+        return true;
+    }
+
+    reco_spec_push(sp, name);
+
+    return reco_spec_fail(sp, "is missing");
+}
+
+
+/* {"start": 1, "end": 0.1, "visits": 200} */
+static bool
+read_annealing(reco_spec_t *sp, const json_t *obj)
+{
+    uint32_t        visits = 0;
+    reco_policy_t  *policy = &sp->model->policy;
+
+    static const char *const  names[] = { "start", "end", "visits", NULL };
+
+    if (!reco_spec_object(sp, obj, names)
+        || !need_member(sp, obj, "start")
+        || !need_member(sp, obj, "end")
+        || !need_member(sp, obj, "visits")
+        || !reco_spec_member_number(sp, obj, "start", 0, 1,
+                                    &policy->epsilon_start)
+        || !reco_spec_member_number(sp, obj, "end", 0, 1, &policy->epsilon)
+        || !reco_spec_member_integer(sp, obj, "visits", 1, UINT32_MAX,
+                                     &visits))
+    {
+        return false;
+    }
+
+    policy->epsilon_visits = visits;
+
+    if (policy->epsilon > policy->epsilon_start) {
+        reco_spec_push(sp, "end");
+        return reco_spec_fail(sp, "must not be above \"start\"");
+    }
+
+    return true;
+}
+
+
+static bool
+read_epsilon(reco_spec_t *sp, const json_t *obj)
+{
+    size_t          mark;
+    const json_t   *value;
+    reco_policy_t  *policy = &sp->model->policy;
+
+    value = json_object_get(obj, "epsilon");
+
+    if (!json_is_object(value)) {
+        if (!reco_spec_member_number(sp, obj, "epsilon", 0, 1,
+                                     &policy->epsilon))
+        {
+            return false;
+        }
+
+        policy->epsilon_start = policy->epsilon;
+
+        return true;
+    }
+
+    mark = reco_spec_push(sp, "epsilon");
+
+    if (!read_annealing(sp, value)) {
+        return false;
     }
 
     reco_spec_pop(sp, mark);
@@ -360,10 +572,10 @@ read_table(reco_spec_t *sp, const json_t *obj)
     reco_policy_t  *policy = &sp->model->policy;
 
     if (!read_state(sp, obj)
+        || !read_backoff(sp, obj)
         || !reco_spec_member_bool(sp, obj, "per_slot", &policy->per_slot)
         || !reco_spec_member_number(sp, obj, "floor", 0, 1, &policy->floor)
-        || !reco_spec_member_number(sp, obj, "epsilon", 0, 1,
-                                    &policy->epsilon)
+        || !read_epsilon(sp, obj)
         || !reco_spec_member_number(sp, obj, "temperature", 1e-9, 1e9,
                                     &policy->temperature))
     {
@@ -380,6 +592,7 @@ read_table(reco_spec_t *sp, const json_t *obj)
 
     if (policy->epsilon == -1 && policy->temperature == -1) {
         policy->epsilon = 0.1;
+        policy->epsilon_start = 0.1;
     }
 
     return true;
@@ -458,9 +671,8 @@ reco_spec_policy(reco_spec_t *sp, const json_t *obj)
     policy->slate = 1;
     policy->floor = 0.01;
     policy->epsilon = -1;
+    policy->epsilon_start = -1;
     policy->temperature = -1;
-    sp->model->items.prefer = -1;
-    sp->model->items.history_index = -1;
 
     if (obj == NULL) {
         return true;
