@@ -8,6 +8,7 @@
 static const reco_format_t *const  formats[] = {
     &reco_format_native,
     &reco_format_offers,
+    &reco_format_cart,
 };
 
 const reco_format_t *
@@ -231,27 +232,33 @@ feature_value(reco_json_t *s, reco_json_token_t token, const char *parent,
 }
 
 reco_status_t
+reco_format_feature(reco_json_t *s, reco_json_token_t token,
+    const char *parent, reco_str_t name, const reco_model_t *model,
+    reco_request_t *request, reco_error_t *err)
+{
+    int  i;
+
+    i = reco_model_request_feature(model, name);
+
+    if (i < 0) {
+        request->unknown_fields++;
+        return reco_json_skip(s, token) ? RECO_OK : err->status;
+    }
+
+    return feature_value(s, token, parent, name, &request->given[i], err);
+}
+
+reco_status_t
 reco_format_features(reco_json_t *s, const char *parent,
     const reco_model_t *model, reco_request_t *request, reco_error_t *err)
 {
-    int                i;
     reco_str_t         key;
     reco_status_t      rc;
     reco_json_token_t  token;
 
     while ((rc = reco_format_member(s, &key, &token, err)) == RECO_OK) {
 
-        i = reco_model_request_feature(model, key);
-
-        if (i < 0) {
-            request->unknown_fields++;
-            if (!reco_json_skip(s, token)) {
-                return err->status;
-            }
-            continue;
-        }
-
-        rc = feature_value(s, token, parent, key, &request->given[i], err);
+        rc = reco_format_feature(s, token, parent, key, model, request, err);
         if (rc != RECO_OK) {
             return rc;
         }
@@ -325,11 +332,17 @@ reco_answer_bound(const reco_model_t *model, bool explain)
     /* braces, the names of an entry's members and a propensity */
     slot += 80;
 
-    n = 512 + RECO_TOKEN_MAX
+    n = 1024 + RECO_TOKEN_MAX
         + reco_format_string_bound(model->name)
         + reco_format_string_bound(model->version)
-        + 6 * RECO_MAX_ID + 2           /* the customer, as offers echoes it */
+        + 2 * (6 * RECO_MAX_ID + 2)     /* customer and session, as offers and
+                                           cart echo them */
         + RECO_MAX_SLATE * slot;
+
+    if (model->items.slate > 0) {
+        /* an item's id and its score */
+        n += model->items.slate * (6 * RECO_MAX_ID + 2 + 32);
+    }
 
     if (explain) {
         n += reco_format_explain_bound(model);

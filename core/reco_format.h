@@ -112,6 +112,7 @@ typedef struct {
 
 extern const reco_format_t  reco_format_native;
 extern const reco_format_t  reco_format_offers;
+extern const reco_format_t  reco_format_cart;
 
 /* NULL when there is none of that name. */
 const reco_format_t *reco_format_find(reco_str_t name);

@@ -50,6 +50,11 @@ reco_status_t reco_format_id(reco_json_t *s, reco_json_token_t token,
 reco_status_t reco_format_features(reco_json_t *s, const char *parent,
     const reco_model_t *model, reco_request_t *request, reco_error_t *err);
 
+/* One of them, by its name in requests. */
+reco_status_t reco_format_feature(reco_json_t *s, reco_json_token_t token,
+    const char *parent, reco_str_t name, const reco_model_t *model,
+    reco_request_t *request, reco_error_t *err);
+
 /* Having got the object's start: {"ID": true, ...} into request->flags. */
 reco_status_t reco_format_flags(reco_json_t *s, const char *parent,
     const reco_model_t *model, reco_request_t *request, reco_error_t *err);
@@ -59,6 +64,10 @@ void reco_format_flags_begin(reco_request_t *request);
 
 /* {"error":{"code":..,"message":..,"field":..[,"position":..]}} */
 void reco_format_problem(reco_buf_t *out, const reco_problem_t *problem);
+
+/* A date, or a date and time, of ISO 8601, at most 64 bytes; milliseconds
+ * since 1970, 0 for what was before. */
+bool reco_format_time(reco_str_t text, uint64_t *ms);
 
 /* The member "explain" of a native answer, and its size at most. */
 void reco_format_explain(reco_buf_t *out, const reco_answer_t *answer);
