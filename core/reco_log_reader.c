@@ -1,7 +1,8 @@
 /*
- * reco_log_reader.c - reads an event log, segment after segment. A reader
- * lives from reco_log_open() to reco_log_close() and holds one file open at a
- * time. For tools: it allocates and blocks.
+ * reco_log_reader.c - reads an event log, segment after segment, and again
+ * what came since. A reader lives from reco_log_open() to reco_log_close() and
+ * holds one file open at a time; of each segment it keeps how far it was read.
+ * For tools: it allocates and blocks.
  */
 
 #ifndef _GNU_SOURCE
@@ -28,17 +29,25 @@ typedef struct {
     uint32_t   incarnation;
     uint64_t   number;
     bool       live;            /* .open when it was listed */
+    bool       done;            /* closed, and read to its end */
+    bool       listed;          /* there when the folder was listed last */
+    bool       gone;            /* before it was done, which is to be said */
+    uint64_t   offset;          /* bytes read: whole lines */
+    uint64_t   lines;
+    void      *tag;             /* the caller's */
 } segment_file_t;
 
 struct reco_log_reader_s {
-    segment_file_t    *files;
+    char              *path;        /* folder or file */
+    bool               is_folder;
+    segment_file_t    *files;       /* in order of node, incarnation, number */
     size_t             nfiles;
     size_t             room;        /* for so many in files */
     size_t             current;
+    size_t             last;        /* the file of the last event */
     FILE              *file;        /* NULL: the next one is to be opened */
     char              *line;
     size_t             line_size;
-    uint64_t           line_number;
     uint64_t           bytes_read;
     uint64_t           bytes_total;
     reco_arena_t       arena;
@@ -57,7 +66,7 @@ parse_name(const char *name, segment_file_t *f)
     size_t       len;
     const char  *p, *dash;
 
-    f->live = false;
+    memset(f, 0, sizeof(*f));
     len = strlen(name);
 
     if (len > 5 && strcmp(name + len - 5, ".open") == 0) {
@@ -96,11 +105,11 @@ parse_name(const char *name, segment_file_t *f)
     return f->node != NULL;
 }
 
+/* Of the segments, however they are named at the moment. */
 static int
-compare(const void *a, const void *b)
+compare_segments(const segment_file_t *x, const segment_file_t *y)
 {
-    int                    rc;
-    const segment_file_t  *x = a, *y = b;
+    int  rc;
 
     rc = strcmp(x->node, y->node);
     if (rc != 0) {
@@ -115,40 +124,64 @@ compare(const void *a, const void *b)
         return (x->number < y->number) ? -1 : 1;
     }
 
-    /* the same one, seen before and after it was closed */
-    return (int) x->live - (int) y->live;
+    return 0;
+}
+
+/* The same one seen before and after it was closed: closed first. */
+static int
+compare(const void *a, const void *b)
+{
+    int                    rc;
+    const segment_file_t  *x = a, *y = b;
+
+    rc = compare_segments(x, y);
+
+    return (rc != 0) ? rc : (int) x->live - (int) y->live;
+}
+
+/* Takes what f owns. */
+static reco_status_t
+adopt(reco_log_reader_t *r, const segment_file_t *f, reco_error_t *err)
+{
+    size_t           room;
+    segment_file_t  *files;
+
+    if (r->nfiles == r->room) {
+        room = (r->room == 0) ? 16 : 2 * r->room;
+        files = realloc(r->files, room * sizeof(*files));
+        if (files == NULL) {
+            return reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
+        }
+
+        r->files = files;
+        r->room = room;
+    }
+
+    r->files[r->nfiles++] = *f;
+
+    return RECO_OK;
 }
 
 static reco_status_t
 add(reco_log_reader_t *r, const char *path, segment_file_t f,
     reco_error_t *err)
 {
-    size_t           room;
-    segment_file_t  *files;
+    reco_status_t  rc;
 
     f.path = strdup(path);
 
-    if (r->nfiles == r->room) {
-        room = (r->room == 0) ? 16 : 2 * r->room;
-        files = realloc(r->files, room * sizeof(*files));
-        if (files == NULL) {
-            free(f.path);
-            f.path = NULL;
-        } else {
-            r->files = files;
-            r->room = room;
-        }
+    if (f.path == NULL || f.node == NULL) {
+        rc = reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
+    } else {
+        rc = adopt(r, &f, err);
     }
 
-    if (f.path == NULL || f.node == NULL) {
+    if (rc != RECO_OK) {
         free(f.path);
         free(f.node);
-        return reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
     }
 
-    r->files[r->nfiles++] = f;
-
-    return RECO_OK;
+    return rc;
 }
 
 static reco_status_t
@@ -209,10 +242,7 @@ settle(reco_log_reader_t *r)
     qsort(r->files, r->nfiles, sizeof(*r->files), compare);
 
     for (i = 1, n = 1; i < r->nfiles; i++) {
-        if (strcmp(r->files[i].node, r->files[n - 1].node) == 0
-            && r->files[i].incarnation == r->files[n - 1].incarnation
-            && r->files[i].number == r->files[n - 1].number)
-        {
+        if (compare_segments(&r->files[i], &r->files[n - 1]) == 0) {
             free_file(&r->files[i]);
         } else {
             r->files[n++] = r->files[i];
@@ -237,7 +267,9 @@ list(reco_log_reader_t *r, const char *path, reco_error_t *err)
                               strerror(errno));
     }
 
-    if (!S_ISDIR(st.st_mode)) {
+    r->is_folder = S_ISDIR(st.st_mode);
+
+    if (!r->is_folder) {
         len = strlen(path);
         memset(&f, 0, sizeof(f));
         f.node = strdup("");
@@ -259,20 +291,47 @@ list(reco_log_reader_t *r, const char *path, reco_error_t *err)
 /* ---- reading -------------------------------------------------------- */
 
 /* A live segment may have been closed, and so renamed, since it was listed. */
+static void
+take_closed_name(segment_file_t *f)
+{
+    f->path[strlen(f->path) - strlen(".open")] = '\0';
+    f->live = false;
+}
+
+/* The file at the place to go on from. One that was cut back, as a writer
+ * does with what it could not write whole, goes on from its end. */
 static FILE *
 open_file(segment_file_t *f)
 {
-    FILE  *file;
+    int          e;
+    FILE        *file;
+    struct stat  st;
 
     file = fopen(f->path, "re");
 
     if (file == NULL && errno == ENOENT && f->live) {
-        f->path[strlen(f->path) - strlen(".open")] = '\0';
-        f->live = false;
+        take_closed_name(f);
         file = fopen(f->path, "re");
     }
 
-    return file;
+    if (file == NULL || f->offset == 0) {
+        return file;
+    }
+
+    if (fstat(fileno(file), &st) == 0) {
+        if ((uint64_t) st.st_size < f->offset) {
+            f->offset = (uint64_t) st.st_size;
+        }
+        if (fseeko(file, (off_t) f->offset, SEEK_SET) == 0) {
+            return file;
+        }
+    }
+
+    e = errno;
+    (void) fclose(file);
+    errno = e;
+
+    return NULL;
 }
 
 reco_status_t
@@ -290,8 +349,9 @@ reco_log_open(const char *path, reco_log_reader_t **out, reco_error_t *err)
         return reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
     }
 
+    r->path = strdup(path);
     r->keys = calloc(1, sizeof(*r->keys));
-    rc = (r->keys != NULL) ? list(r, path, err)
+    rc = (r->keys != NULL && r->path != NULL) ? list(r, path, err)
          : reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
 
     if (rc != RECO_OK) {
@@ -342,7 +402,7 @@ corrupt(const reco_log_reader_t *r, const reco_error_t *fault,
     name = (name == NULL) ? reco_log_file(r) : name + 1;
 
     reco_error_set(err, RECO_CORRUPT, fault->field, "%s:%llu: %s%s%s", name,
-                   (unsigned long long) r->line_number, fault->field,
+                   (unsigned long long) reco_log_line(r), fault->field,
                    (fault->field[0] != '\0') ? ": " : "", fault->message);
 
     if (err != NULL) {
@@ -387,19 +447,26 @@ read_line(reco_log_reader_t *r, size_t len, reco_event_t **event,
 static reco_status_t
 end_of_file(reco_log_reader_t *r, ssize_t left, reco_error_t *err)
 {
-    reco_status_t  rc;
-    reco_error_t   fault;
+    reco_error_t     fault;
+    reco_status_t    rc;
+    segment_file_t  *f;
 
     rc = RECO_OK;
+    f = &r->files[r->current];
 
     if (ferror(r->file)) {
         rc = reco_error_set(err, RECO_IO, NULL, "cannot read '%s': %s",
-                            reco_log_file(r), strerror(errno));
+                            f->path, strerror(errno));
 
-    } else if (left > 0 && !r->files[r->current].live) {
-        r->line_number++;
-        reco_error_set(&fault, RECO_CORRUPT, NULL, "line has no end");
-        rc = corrupt(r, &fault, err);
+    } else if (!f->live) {
+        f->done = true;
+
+        if (left > 0) {
+            f->lines++;
+            r->last = r->current;
+            reco_error_set(&fault, RECO_CORRUPT, NULL, "line has no end");
+            rc = corrupt(r, &fault, err);
+        }
     }
 
     (void) fclose(r->file);
@@ -409,30 +476,62 @@ end_of_file(reco_log_reader_t *r, ssize_t left, reco_error_t *err)
     return rc;
 }
 
+/* Opens the current file. RECO_NOT_FOUND: there is nothing in it for us. */
+static reco_status_t
+begin_file(reco_log_reader_t *r, reco_error_t *err)
+{
+    segment_file_t  *f;
+
+    f = &r->files[r->current];
+
+    if (f->done) {
+        return RECO_NOT_FOUND;
+    }
+
+    if (f->gone) {
+        f->done = true;
+        return reco_error_set(err, RECO_IO, NULL, "'%s' went before it was "
+                              "closed: what it had after byte %llu is not "
+                              "read", f->path,
+                              (unsigned long long) f->offset);
+    }
+
+    r->file = open_file(f);
+    if (r->file == NULL) {
+        return reco_error_set(err, RECO_IO, NULL, "cannot open '%s': %s",
+                              f->path, strerror(errno));
+    }
+
+    return RECO_OK;
+}
+
 reco_status_t
 reco_log_next(reco_log_reader_t *r, reco_event_t **event, reco_error_t *err)
 {
-    ssize_t        n;
-    reco_status_t  rc;
+    ssize_t          n;
+    reco_status_t    rc;
+    segment_file_t  *f;
 
     while (r->current < r->nfiles) {
 
         if (r->file == NULL) {
-            r->line_number = 0;
-            r->file = open_file(&r->files[r->current]);
-
-            if (r->file == NULL) {
-                rc = reco_error_set(err, RECO_IO, NULL, "cannot open '%s': %s",
-                                    reco_log_file(r), strerror(errno));
+            rc = begin_file(r, err);
+            if (rc != RECO_OK) {
                 r->current++;
+                if (rc == RECO_NOT_FOUND) {
+                    continue;
+                }
                 return rc;
             }
         }
 
         n = getline(&r->line, &r->line_size, r->file);
+        f = &r->files[r->current];
 
         if (n > 0 && r->line[n - 1] == '\n') {
-            r->line_number++;
+            r->last = r->current;
+            f->lines++;
+            f->offset += (uint64_t) n;
             r->bytes_read += (uint64_t) n;
             return read_line(r, (size_t) n - 1, event, err);
         }
@@ -450,6 +549,147 @@ reco_log_next(reco_log_reader_t *r, reco_event_t **event, reco_error_t *err)
     return RECO_NOT_FOUND;
 }
 
+/* ---- reading again -------------------------------------------------- */
+
+/* What is known of the segments moves over to the new list; both are
+ * sorted. */
+static void
+recognise(segment_file_t *known, size_t n, reco_log_reader_t *r)
+{
+    int              rc;
+    size_t           i, k;
+    segment_file_t  *f;
+
+    for (i = 0, k = 0; i < n && k < r->nfiles; ) {
+        f = &r->files[k];
+        rc = compare_segments(&known[i], f);
+
+        if (rc == 0) {
+            f->done = known[i].done;
+            f->offset = known[i].offset;
+            f->lines = known[i].lines;
+            f->tag = known[i].tag;
+            known[i].listed = true;
+        }
+
+        i += (rc <= 0);
+        k += (rc >= 0);
+    }
+}
+
+/* One that was not in the listing: it was renamed at that moment, or it went.
+ * A live one of which there was but its header goes when it is closed. */
+static void
+look_for(segment_file_t *f)
+{
+    struct stat  st;
+
+    if (f->done || stat(f->path, &st) == 0) {
+        return;
+    }
+
+    if (f->live) {
+        take_closed_name(f);
+        if (stat(f->path, &st) == 0) {
+            return;
+        }
+
+        f->done = (f->lines <= 1);
+    }
+
+    f->gone = true;
+}
+
+/* Those that were not listed again and are not done with stay. */
+static reco_status_t
+keep_unlisted(reco_log_reader_t *r, segment_file_t *known, size_t n,
+    reco_error_t *err)
+{
+    size_t         i;
+    reco_status_t  rc;
+
+    rc = RECO_OK;
+
+    for (i = 0; i < n; i++) {
+        if (!known[i].listed) {
+            look_for(&known[i]);
+
+            if (!known[i].done && rc == RECO_OK) {
+                rc = adopt(r, &known[i], err);
+                if (rc == RECO_OK) {
+                    continue;
+                }
+            }
+        }
+
+        free_file(&known[i]);
+    }
+
+    return rc;
+}
+
+static void
+free_files(segment_file_t *files, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        free_file(&files[i]);
+    }
+
+    free(files);
+}
+
+reco_status_t
+reco_log_again(reco_log_reader_t *r, reco_error_t *err)
+{
+    size_t           n;
+    reco_status_t    rc;
+    segment_file_t  *known;
+
+    if (r->file != NULL) {
+        (void) fclose(r->file);
+        r->file = NULL;
+    }
+
+    if (!r->is_folder) {
+        r->current = 0;
+        look_for(&r->files[0]);
+        return RECO_OK;
+    }
+
+    known = r->files;
+    n = r->nfiles;
+    r->files = NULL;
+    r->nfiles = r->room = 0;
+
+    rc = list_folder(r, r->path, err);
+
+    if (rc != RECO_OK) {
+        free_files(r->files, r->nfiles);
+        r->files = known;
+        r->nfiles = r->room = n;
+        r->current = n;
+        return rc;
+    }
+
+    settle(r);
+    recognise(known, n, r);
+    rc = keep_unlisted(r, known, n, err);
+    free(known);
+    settle(r);
+    r->current = 0;
+    r->last = 0;
+
+    return rc;
+}
+
+void **
+reco_log_tag(reco_log_reader_t *r)
+{
+    return &r->files[r->last].tag;
+}
+
 uint64_t
 reco_log_bytes_read(const reco_log_reader_t *r)
 {
@@ -462,29 +702,22 @@ reco_log_bytes_total(const reco_log_reader_t *r)
     return r->bytes_total;
 }
 
-/* After the end, the last one. */
+/* Of the last event, or before the first one the one that is next. */
 const char *
 reco_log_file(const reco_log_reader_t *r)
 {
-    if (r->nfiles == 0) {
-        return "";
-    }
-
-    return r->files[(r->current < r->nfiles) ? r->current
-                                             : r->nfiles - 1].path;
+    return (r->nfiles == 0) ? "" : r->files[r->last].path;
 }
 
 uint64_t
 reco_log_line(const reco_log_reader_t *r)
 {
-    return r->line_number;
+    return (r->nfiles == 0) ? 0 : r->files[r->last].lines;
 }
 
 void
 reco_log_close(reco_log_reader_t *r)
 {
-    size_t  i;
-
     if (r == NULL) {
         return;
     }
@@ -493,11 +726,8 @@ reco_log_close(reco_log_reader_t *r)
         (void) fclose(r->file);
     }
 
-    for (i = 0; i < r->nfiles; i++) {
-        free_file(&r->files[i]);
-    }
-
-    free(r->files);
+    free_files(r->files, r->nfiles);
+    free(r->path);
     free(r->line);
     free(r->keys);
     free(r->arena.base);

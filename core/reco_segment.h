@@ -79,6 +79,20 @@ reco_status_t reco_log_open(const char *path, reco_log_reader_t **r,
 reco_status_t reco_log_next(reco_log_reader_t *r, reco_event_t **event,
     reco_error_t *err);
 
+/* After the end: goes on with what was written since, in segments that were
+ * there (also where they were closed and so renamed meanwhile) and in new
+ * ones; one listing of the folder, and no whole line is read twice. What a live
+ * segment has of a line that is not whole is left until it is. A segment that
+ * went before it was closed and read is said by reco_log_next(): RECO_IO, and
+ * reading may go on; so it may after any RECO_IO, and what could not be read
+ * is tried anew the next time. RECO_IO where the folder cannot be listed: the
+ * reader stays as it is. */
+reco_status_t reco_log_again(reco_log_reader_t *r, reco_error_t *err);
+
+/* The caller's own pointer, NULL at first, that stays with the segment of the
+ * last event for as long as the reader knows the segment. */
+void **reco_log_tag(reco_log_reader_t *r);
+
 /* For progress and messages. */
 uint64_t reco_log_bytes_read(const reco_log_reader_t *r);
 uint64_t reco_log_bytes_total(const reco_log_reader_t *r);

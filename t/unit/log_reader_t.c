@@ -1,6 +1,6 @@
 /*
  * Reading a log: segments in order, a live one to its last whole line, lines
- * that are no records.
+ * that are no records; and reading on while it is written.
  */
 
 #include "segment_fixture.h"
@@ -229,6 +229,198 @@ test_read_nothing(void **state)
     reco_log_close(NULL);
 }
 
+static void
+again(reco_log_reader_t *r)
+{
+    if (reco_log_again(r, &err) != RECO_OK) {
+        fail_msg("%s", err.message);
+    }
+}
+
+/* A live segment grows, is closed, and a new one follows. */
+static void
+test_again(void **state)
+{
+    reco_segment_t      s, live;
+    reco_log_reader_t  *r;
+
+    (void) state;
+
+    open_ok(&s, 0);
+    append_ok(&s, record(1));
+    r = reader(dir);
+    next_is(r, RECO_EVENT_HEADER, 0);
+    *reco_log_tag(r) = &s;
+    next_is(r, RECO_EVENT_REWARD, 1);
+    next_is_end(r);
+    again(r);
+    next_is_end(r);
+
+    /* a line that is not whole is left until it is */
+    append_ok(&s, "{\"type\":\"rewa");
+    again(r);
+    next_is_end(r);
+    append_ok(&s, record(2) + 13);
+    append_ok(&s, record(3));
+    again(r);
+    next_is(r, RECO_EVENT_REWARD, 2);
+    assert_int_equal(reco_log_line(r), 3);
+    assert_string_equal(reco_log_file(r), path_of(OPEN_0));
+    next_is(r, RECO_EVENT_REWARD, 3);
+    next_is_end(r);
+
+    /* closed under another name, with more in it */
+    append_ok(&s, record(4));
+    assert_int_equal(reco_segment_finish(&s, &err), RECO_OK);
+    open_ok(&live, 1);
+    append_ok(&live, record(5));
+    again(r);
+    next_is(r, RECO_EVENT_REWARD, 4);
+    assert_int_equal(reco_log_line(r), 5);
+    assert_string_equal(reco_log_file(r), path_of(CLOSED_0));
+    assert_ptr_equal(*reco_log_tag(r), &s);
+    next_is(r, RECO_EVENT_HEADER, 1);
+    assert_null(*reco_log_tag(r));
+    next_is(r, RECO_EVENT_REWARD, 5);
+    next_is_end(r);
+
+    /* a writer whose name sorts first; and what was read may go */
+    write_file("reco-edge-0-00000001-000000.ndjson.open",
+               header_of("edge-0", 1, 0), "w");
+    assert_int_equal(unlink(path_of(CLOSED_0)), 0);
+    append_ok(&live, record(6));
+    again(r);
+    next_is(r, RECO_EVENT_HEADER, 0);
+    next_is(r, RECO_EVENT_REWARD, 6);
+    next_is_end(r);
+    again(r);
+    next_is_end(r);
+
+    reco_log_close(r);
+    abandon(&live);
+}
+
+/* The closed file ends within a line: nobody will end it. */
+static void
+test_again_torn(void **state)
+{
+    reco_log_reader_t  *r;
+
+    (void) state;
+
+    write_file(OPEN_0, header_of("edge-1", INC, 0), "w");
+    write_file(OPEN_0, "{\"type\":\"rewa", "a");
+    r = reader(dir);
+    next_is(r, RECO_EVENT_HEADER, 0);
+    next_is_end(r);
+    write_file(CLOSED_0, header_of("edge-1", INC, 0), "w");
+    write_file(CLOSED_0, "{\"type\":\"rewa", "a");
+    assert_int_equal(unlink(path_of(OPEN_0)), 0);
+    again(r);
+    next_is_corrupt(r, CLOSED_0 ":2: line has no end");
+    next_is_end(r);
+    again(r);
+    next_is_end(r);
+    reco_log_close(r);
+}
+
+/* What could not be written whole was cut off again. */
+static void
+test_again_cut(void **state)
+{
+    reco_log_reader_t  *r;
+
+    (void) state;
+
+    write_file(OPEN_0, header_of("edge-1", INC, 0), "w");
+    write_file(OPEN_0, record(1), "a");
+    r = reader(dir);
+    next_is(r, RECO_EVENT_HEADER, 0);
+    next_is(r, RECO_EVENT_REWARD, 1);
+    next_is_end(r);
+    assert_int_equal(truncate(path_of(OPEN_0), HEADER), 0);
+    again(r);
+    next_is_end(r);
+    write_file(OPEN_0, record(2), "a");
+    again(r);
+    next_is(r, RECO_EVENT_REWARD, 2);
+    next_is_end(r);
+    reco_log_close(r);
+}
+
+static void
+test_again_gone(void **state)
+{
+    char                moved[96];
+    reco_event_t       *e;
+    reco_log_reader_t  *r;
+
+    (void) state;
+
+    /* of a live one that had but its header nothing is lost */
+    write_file("reco-edge-1-0a1b2c3d-000001.ndjson.open",
+               header_of("edge-1", INC, 1), "w");
+    write_file(OPEN_0, header_of("edge-1", INC, 0), "w");
+    write_file(OPEN_0, record(1), "a");
+    r = reader(dir);
+    next_is(r, RECO_EVENT_HEADER, 0);
+    next_is(r, RECO_EVENT_REWARD, 1);
+    next_is(r, RECO_EVENT_HEADER, 1);
+    next_is_end(r);
+    assert_int_equal(unlink(path_of(OPEN_0)), 0);
+    assert_int_equal(
+        unlink(path_of("reco-edge-1-0a1b2c3d-000001.ndjson.open")), 0);
+    again(r);
+    assert_int_equal(reco_log_next(r, &e, &err), RECO_IO);
+    assert_non_null(strstr(err.message, "went before it was closed"));
+    next_is_end(r);
+    again(r);
+    next_is_end(r);
+
+    /* the folder itself: said, and read on when it is back */
+    write_file(OPEN_0, header_of("edge-1", INC, 0), "w");
+    again(r);
+    next_is(r, RECO_EVENT_HEADER, 0);
+    next_is_end(r);
+    write_file(OPEN_0, record(1), "a");
+    snprintf(moved, sizeof(moved), "%s.moved", dir);
+    assert_int_equal(rename(dir, moved), 0);
+    assert_int_equal(reco_log_again(r, &err), RECO_IO);
+    next_is_end(r);
+    assert_int_equal(rename(moved, dir), 0);
+    again(r);
+    next_is(r, RECO_EVENT_REWARD, 1);
+    next_is_end(r);
+
+    reco_log_close(r);
+}
+
+/* One segment's path. */
+static void
+test_again_file(void **state)
+{
+    reco_segment_t      s;
+    reco_log_reader_t  *r;
+
+    (void) state;
+
+    open_ok(&s, 0);
+    r = reader(path_of(OPEN_0));
+    next_is(r, RECO_EVENT_HEADER, 0);
+    next_is_end(r);
+    append_ok(&s, record(1));
+    again(r);
+    next_is(r, RECO_EVENT_REWARD, 1);
+    append_ok(&s, record(2));
+    assert_int_equal(reco_segment_finish(&s, &err), RECO_OK);
+    again(r);
+    next_is(r, RECO_EVENT_REWARD, 2);
+    next_is_end(r);
+    again(r);
+    next_is_end(r);
+    reco_log_close(r);
+}
+
 int
 main(void)
 {
@@ -238,6 +430,11 @@ main(void)
         TEST(test_read_order),
         TEST(test_read_corrupt),
         TEST(test_read_nothing),
+        TEST(test_again),
+        TEST(test_again_torn),
+        TEST(test_again_cut),
+        TEST(test_again_gone),
+        TEST(test_again_file),
     };
 
     return cmocka_run_group_tests_name("log_reader", tests, NULL, NULL);
