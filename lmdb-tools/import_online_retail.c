@@ -1,11 +1,12 @@
 /*
  * import_online_retail.c - UCI "Online Retail" (InvoiceNo, StockCode,
  * Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country) as a CSV
- * of customers, a CSV of actions and the facts counted on the way.
+ * of customers, a CSV of actions, CSVs of baskets and their items, and the
+ * facts counted on the way.
  *
  * Money is counted in millionths, so that sums are exact. One pass; memory
- * grows with customers, invoices, codes and one number a sold line, not with
- * the file.
+ * grows with customers, invoices, codes and one number (with baskets a few) a
+ * sold line, not with the file.
  *
  * A row whose InvoiceNo begins with C is a cancellation. Customers:
  *   country              of the customer's last row by date
@@ -23,10 +24,13 @@
  *   active               1 where it was sold and its code begins with five
  *                        digits, as a product's does (POST, BANK CHARGES and
  *                        the like do not)
+ * Baskets and their items: retail_baskets.h.
  */
 
 #include "import.h"
+#include "micros.h"
 #include "reco_buf.h"
+#include "retail_baskets.h"
 
 #define uthash_malloc(size)     tool_alloc(size)
 #define uthash_fatal(message)   abort()
@@ -35,15 +39,7 @@
 #include <string.h>
 #include <uthash.h>
 
-#define MICROS      INT64_C(1000000)
 #define DAY_MS      UINT64_C(86400000)
-
-/* A distinct text, and how often it was seen. */
-typedef struct {
-    char            *text;
-    uint64_t         count;
-    UT_hash_handle   hh;
-} word_t;
 
 typedef struct {
     char            *id;
@@ -65,27 +61,16 @@ typedef struct {
     UT_hash_handle   hh;
 } product_t;
 
-enum { INVOICE, CODE, NAME, QUANTITY, DATE, PRICE, CUSTOMER, COUNTRY,
-       NCOLUMNS };
-
-static const char *const  columns[NCOLUMNS] = {
+static const char *const  columns[SALE_COLUMNS] = {
     "InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate",
     "UnitPrice", "CustomerID", "Country"
 };
 
-/* One row, parsed. */
-typedef struct {
-    reco_str_t   text[NCOLUMNS];
-    int64_t      quantity;
-    int64_t      price;             /* micro-units */
-    int64_t      amount;            /* quantity x price */
-    uint64_t     time_ms;
-    bool         cancelled;
-} sale_t;
-
 typedef struct {
     const char   *customers_path;
     const char   *actions_path;
+    const char   *baskets_path;
+    const char   *items_path;
     bool          json;
     char        **files;
     int           nfiles;
@@ -95,6 +80,7 @@ typedef struct {
     word_t       *orders;           /* customer and invoice */
     customer_t   *customers;
     product_t    *products;
+    retail_baskets_t  baskets;         /* where baskets or items are wanted */
 
     uint64_t      rows, without_customer, negative_quantities, cancelled;
     uint64_t      zero_prices, negative_prices;
@@ -103,44 +89,6 @@ typedef struct {
 } retail_t;
 
 /* ---- parsing ------------------------------------------------------------ */
-
-/* A decimal with at most six places, in millionths, exactly. */
-static bool
-parse_micros(reco_str_t s, int64_t *micros)
-{
-    bool     negative;
-    size_t   i, start, places = 0;
-    bool     point = false;
-    int64_t  v = 0;
-
-    negative = s.len > 0 && s.data[0] == '-';
-    start = negative ? 1 : 0;
-
-    for (i = start; i < s.len; i++) {
-        if (s.data[i] == '.' && !point && i > start) {
-            point = true;
-            continue;
-        }
-        if (s.data[i] < '0' || s.data[i] > '9' || (point && ++places > 6)
-            || __builtin_mul_overflow(v, 10, &v)
-            || __builtin_add_overflow(v, s.data[i] - '0', &v))
-        {
-            return false;
-        }
-    }
-
-    if (i == start || (point && places == 0)) {
-        return false;
-    }
-    for ( ; places < 6; places++) {
-        if (__builtin_mul_overflow(v, 10, &v)) {
-            return false;
-        }
-    }
-    *micros = negative ? -v : v;
-
-    return true;
-}
 
 static reco_str_t
 trim(reco_str_t s)
@@ -203,79 +151,47 @@ parse_sale(const tool_csv_t *csv, const int *at, const reco_str_t *fields,
     int      i;
     int64_t  micros;
 
-    for (i = 0; i < NCOLUMNS; i++) {
+    for (i = 0; i < SALE_COLUMNS; i++) {
         sale->text[i] = trim(fields[at[i]]);
     }
-    sale->text[CUSTOMER] = customer_id(sale->text[CUSTOMER]);
+    sale->text[SALE_CUSTOMER] = customer_id(sale->text[SALE_CUSTOMER]);
 
-    if (!check_text(csv, sale, INVOICE, true)
-        || !check_text(csv, sale, CODE, true)
-        || !check_text(csv, sale, NAME, false)
-        || !check_text(csv, sale, CUSTOMER, false)
-        || !check_text(csv, sale, COUNTRY, true))
+    if (!check_text(csv, sale, SALE_INVOICE, true)
+        || !check_text(csv, sale, SALE_CODE, true)
+        || !check_text(csv, sale, SALE_NAME, false)
+        || !check_text(csv, sale, SALE_CUSTOMER, false)
+        || !check_text(csv, sale, SALE_COUNTRY, true))
     {
         return false;
     }
 
-    if (!parse_micros(sale->text[QUANTITY], &micros) || micros % MICROS) {
-        tool_csv_error(csv, columns[QUANTITY], "is not a whole number");
+    if (!micros_parse(sale->text[SALE_QUANTITY], &micros) || micros % MICROS) {
+        tool_csv_error(csv, columns[SALE_QUANTITY], "is not a whole number");
         return false;
     }
     sale->quantity = micros / MICROS;
 
-    if (!parse_micros(sale->text[PRICE], &sale->price)) {
-        tool_csv_error(csv, columns[PRICE],
+    if (!micros_parse(sale->text[SALE_PRICE], &sale->price)) {
+        tool_csv_error(csv, columns[SALE_PRICE],
                        "is not a decimal with at most six places");
         return false;
     }
     if (__builtin_mul_overflow(sale->quantity, sale->price, &sale->amount)) {
-        tool_csv_error(csv, columns[PRICE], "times %s is out of range",
-                       columns[QUANTITY]);
+        tool_csv_error(csv, columns[SALE_PRICE], "times %s is out of range",
+                       columns[SALE_QUANTITY]);
         return false;
     }
-    if (!tool_time_parse(sale->text[DATE], &sale->time_ms)) {
-        tool_csv_error(csv, columns[DATE],
+    if (!tool_time_parse(sale->text[SALE_DATE], &sale->time_ms)) {
+        tool_csv_error(csv, columns[SALE_DATE],
                        "is not a time such as 2010-12-01 08:26:00");
         return false;
     }
-    sale->cancelled = sale->text[INVOICE].data[0] == 'C';
+    sale->cancelled = sale->text[SALE_INVOICE].data[0] == 'C';
 
     return true;
 }
 
 /* ---- counting ----------------------------------------------------------- */
-
-/* True where the text was not there before. */
-static bool
-word_add(word_t **words, reco_str_t text)
-{
-    word_t  *w;
-
-    HASH_FIND(hh, *words, text.data, text.len, w);
-    if (w != NULL) {
-        w->count++;
-        return false;
-    }
-
-    w = tool_alloc(sizeof(*w));
-    w->text = tool_dup(text);
-    w->count = 1;
-    HASH_ADD_KEYPTR(hh, *words, w->text, text.len, w);
-
-    return true;
-}
-
-static void
-words_free(word_t **words)
-{
-    word_t  *w, *next;
-
-    HASH_ITER(hh, *words, w, next) {
-        HASH_DEL(*words, w);
-        free(w->text);
-        free(w);
-    }
-}
 
 static customer_t *
 customer_find(retail_t *r, reco_str_t id)
@@ -299,8 +215,8 @@ count_order(retail_t *r, customer_t *c, const sale_t *sale)
     reco_str_t  key = { pair, 0 };
 
     key.len = (size_t) snprintf(pair, sizeof(pair), "%s\n%.*s", c->id,
-                                (int) sale->text[INVOICE].len,
-                                sale->text[INVOICE].data);
+                                (int) sale->text[SALE_INVOICE].len,
+                                sale->text[SALE_INVOICE].data);
     if (word_add(&r->orders, key)) {
         c->orders++;
     }
@@ -310,14 +226,14 @@ count_order(retail_t *r, customer_t *c, const sale_t *sale)
 static bool
 count_customer(retail_t *r, const sale_t *sale)
 {
-    customer_t  *c = customer_find(r, sale->text[CUSTOMER]);
+    customer_t  *c = customer_find(r, sale->text[SALE_CUSTOMER]);
 
     if (c->country == NULL || sale->time_ms >= c->last_ms) {
         if (c->country == NULL
-            || !reco_str_equal(tool_str(c->country), sale->text[COUNTRY]))
+            || !reco_str_equal(tool_str(c->country), sale->text[SALE_COUNTRY]))
         {
             free(c->country);
-            c->country = tool_dup(sale->text[COUNTRY]);
+            c->country = tool_dup(sale->text[SALE_COUNTRY]);
         }
         c->last_ms = sale->time_ms;
     }
@@ -342,7 +258,7 @@ static void
 count_product(retail_t *r, const sale_t *sale)
 {
     product_t   *p;
-    reco_str_t   code = sale->text[CODE];
+    reco_str_t   code = sale->text[SALE_CODE];
 
     HASH_FIND(hh, r->products, code.data, code.len, p);
     if (p == NULL) {
@@ -351,8 +267,8 @@ count_product(retail_t *r, const sale_t *sale)
         HASH_ADD_KEYPTR(hh, r->products, p->code, code.len, p);
     }
 
-    if (sale->text[NAME].len) {
-        word_add(&p->names, sale->text[NAME]);
+    if (sale->text[SALE_NAME].len) {
+        word_add(&p->names, sale->text[SALE_NAME]);
     }
 
     if (!sale->cancelled && sale->quantity > 0 && sale->price > 0) {
@@ -369,7 +285,7 @@ static bool
 count_sale(retail_t *r, const tool_csv_t *csv, const sale_t *sale)
 {
     r->rows++;
-    r->without_customer += sale->text[CUSTOMER].len == 0;
+    r->without_customer += sale->text[SALE_CUSTOMER].len == 0;
     r->negative_quantities += sale->quantity < 0;
     r->cancelled += sale->cancelled;
     r->zero_prices += sale->price == 0;
@@ -382,12 +298,15 @@ count_sale(retail_t *r, const tool_csv_t *csv, const sale_t *sale)
         r->last_ms = sale->time_ms;
     }
 
-    word_add(&r->invoices, sale->text[INVOICE]);
-    word_add(&r->countries, sale->text[COUNTRY]);
+    word_add(&r->invoices, sale->text[SALE_INVOICE]);
+    word_add(&r->countries, sale->text[SALE_COUNTRY]);
     count_product(r, sale);
+    if (r->baskets_path != NULL || r->items_path != NULL) {
+        retail_baskets_add(&r->baskets, sale);
+    }
 
     if (__builtin_add_overflow(r->total, sale->amount, &r->total)
-        || (sale->text[CUSTOMER].len && !count_customer(r, sale)))
+        || (sale->text[SALE_CUSTOMER].len && !count_customer(r, sale)))
     {
         tool_csv_error(csv, NULL, "the sums are out of range");
         return false;
@@ -401,7 +320,7 @@ find_columns(const tool_csv_t *csv, const char *path, int *at)
 {
     int  i;
 
-    for (i = 0; i < NCOLUMNS; i++) {
+    for (i = 0; i < SALE_COLUMNS; i++) {
         at[i] = tool_csv_find(csv, columns[i]);
         if (at[i] < 0) {
             tool_error("%s: there is no column '%s'", path, columns[i]);
@@ -415,7 +334,7 @@ find_columns(const tool_csv_t *csv, const char *path, int *at)
 static bool
 read_sales(retail_t *r, const char *path)
 {
-    int                 at[NCOLUMNS];
+    int                 at[SALE_COLUMNS];
     bool                ok;
     sale_t              sale;
     tool_csv_t         *csv = tool_csv_open(path);
@@ -444,36 +363,6 @@ read_sales(retail_t *r, const char *path)
 }
 
 /* ---- writing ------------------------------------------------------------ */
-
-/* Exactly, without zeros at the end. */
-static const char *
-decimal(int64_t micros, char *text, size_t size)
-{
-    size_t    n;
-    uint64_t  v = micros < 0 ? -(uint64_t) micros : (uint64_t) micros;
-
-    n = (size_t) snprintf(text, size, "%s%llu.%06llu", micros < 0 ? "-" : "",
-                          (unsigned long long) (v / MICROS),
-                          (unsigned long long) (v % MICROS));
-    while (text[n - 1] == '0') {
-        text[--n] = '\0';
-    }
-    if (text[n - 1] == '.') {
-        text[--n] = '\0';
-    }
-
-    return text;
-}
-
-/* Micro-units / n to the nearest cent, halves away from zero. */
-static int64_t
-cents(int64_t sum, uint64_t n)
-{
-    __int128  unit = (__int128) n * (MICROS / 100), twice = (__int128) sum * 2;
-    __int128  c = (twice + (sum < 0 ? -unit : unit)) / (2 * unit);
-
-    return (int64_t) c * (MICROS / 100);
-}
 
 static const char *
 price_band(const customer_t *c)
@@ -507,9 +396,9 @@ write_customer(FILE *f, const retail_t *r, const customer_t *c)
 {
     char  spend[32], average[32] = "", recency[32] = "";
 
-    decimal(c->spend, spend, sizeof(spend));
+    micros_text(c->spend, spend);
     if (c->orders) {
-        decimal(cents(c->ordered, c->orders), average, sizeof(average));
+        micros_text(micros_cents(c->ordered, c->orders), average);
         snprintf(recency, sizeof(recency), "%llu",
                  (unsigned long long) (r->last_ms / DAY_MS
                                        - c->last_order_ms / DAY_MS));
@@ -537,40 +426,6 @@ write_customers(retail_t *r, tool_output_t *out)
     return true;
 }
 
-/* The most frequent; of equals the first in byte order. */
-static const char *
-best_name(word_t *names)
-{
-    word_t  *w, *best = NULL;
-
-    for (w = names; w != NULL; w = w->hh.next) {
-        if (best == NULL || w->count > best->count
-            || (w->count == best->count && strcmp(w->text, best->text) < 0))
-        {
-            best = w;
-        }
-    }
-
-    return best ? best->text : "";
-}
-
-static int
-by_value(const void *a, const void *b)
-{
-    int64_t  x = *(const int64_t *) a, y = *(const int64_t *) b;
-
-    return (x > y) - (x < y);
-}
-
-/* n > 0; the mean of the two in the middle where n is even. */
-static int64_t
-median(int64_t *v, size_t n)
-{
-    qsort(v, n, sizeof(v[0]), by_value);
-
-    return n % 2 ? v[n / 2] : v[n / 2 - 1] + (v[n / 2] - v[n / 2 - 1]) / 2;
-}
-
 static bool
 is_product(const char *code)
 {
@@ -588,11 +443,11 @@ write_actions(retail_t *r, tool_output_t *out)
     for (p = r->products; p != NULL; p = p->hh.next) {
         price[0] = '\0';
         if (p->nprices) {
-            decimal(median(p->prices, p->nprices), price, sizeof(price));
+            micros_text(micros_median(p->prices, p->nprices), price);
         }
         tool_csv_write(out->file, tool_str(p->code));
         fputc(',', out->file);
-        tool_csv_write(out->file, tool_str(best_name(p->names)));
+        tool_csv_write(out->file, tool_str(words_most(p->names)));
         fprintf(out->file, ",%s,,%d\n", price,
                 p->nprices && is_product(p->code));
     }
@@ -600,30 +455,52 @@ write_actions(retail_t *r, tool_output_t *out)
     return true;
 }
 
-/* Both files are whole before either gets its name. */
+static bool
+write_baskets(retail_t *r, tool_output_t *out)
+{
+    baskets_write(&r->baskets.all, NULL, out->file);
+
+    return true;
+}
+
+static bool
+write_items(retail_t *r, tool_output_t *out)
+{
+    baskets_write_items(&r->baskets.all, out->file);
+
+    return true;
+}
+
+/* All files are whole before one of them gets its name. */
 static bool
 write_files(retail_t *r)
 {
+    const struct {
+        const char  *path;
+        bool       (*write)(retail_t *r, tool_output_t *out);
+    } files[] = {
+        { r->customers_path, write_customers },
+        { r->actions_path, write_actions },
+        { r->baskets_path, write_baskets },
+        { r->items_path, write_items },
+    };
     bool           ok = true;
-    tool_output_t  customers = { 0 }, actions = { 0 };
+    size_t         i, n = sizeof(files) / sizeof(files[0]);
+    tool_output_t  out[sizeof(files) / sizeof(files[0])] = { 0 };
 
-    if (r->customers_path != NULL) {
-        ok = tool_output_open(&customers, r->customers_path)
-             && write_customers(r, &customers);
+    retail_baskets_finish(&r->baskets);
+    for (i = 0; ok && i < n; i++) {
+        if (files[i].path != NULL) {
+            ok = tool_output_open(&out[i], files[i].path)
+                 && files[i].write(r, &out[i]);
+        }
     }
-    if (ok && r->actions_path != NULL) {
-        ok = tool_output_open(&actions, r->actions_path)
-             && write_actions(r, &actions);
+    for (i = 0; ok && i < n; i++) {
+        ok = out[i].file == NULL || tool_output_commit(&out[i]);
     }
-
-    if (ok && customers.file != NULL) {
-        ok = tool_output_commit(&customers);
+    for (i = 0; i < n; i++) {
+        tool_output_abandon(&out[i]);
     }
-    if (ok && actions.file != NULL) {
-        ok = tool_output_commit(&actions);
-    }
-    tool_output_abandon(&customers);
-    tool_output_abandon(&actions);
 
     return ok;
 }
@@ -640,6 +517,16 @@ date(uint64_t time_ms)
     reco_buf_date(&b, time_ms);
 
     return json_stringn(text, reco_buf_len(&b));
+}
+
+static void
+basket_facts(const baskets_t *b, json_t *o)
+{
+    json_object_set_new(o, "baskets", json_integer(b->ids.n));
+    json_object_set_new(o, "basket_lines", json_integer(b->nlines));
+    json_object_set_new(o, "basket_items", json_integer(b->item_ids.n));
+    json_object_set_new(o, "basket_customers",
+                        json_integer(b->customers.n));
 }
 
 static json_t *
@@ -667,9 +554,12 @@ facts(const retail_t *r)
     json_object_set_new(o, "negative_prices",
                         json_integer((json_int_t) r->negative_prices));
     json_object_set_new(o, "total",
-                        json_string(decimal(r->total, total, sizeof(total))));
+                        json_string(micros_text(r->total, total)));
     json_object_set_new(o, "first_date", date(r->first_ms));
     json_object_set_new(o, "last_date", date(r->last_ms));
+    if (r->baskets_path != NULL || r->items_path != NULL) {
+        basket_facts(&r->baskets.all, o);
+    }
 
     return o;
 }
@@ -693,12 +583,15 @@ print_facts(json_t *o)
 
 /* ---- command ------------------------------------------------------------ */
 
-enum { OPT_CUSTOMERS = 256, OPT_ACTIONS, OPT_JSON };
+enum { OPT_CUSTOMERS = 256, OPT_ACTIONS, OPT_BASKETS, OPT_ITEMS,
+       OPT_JSON };
 
 static const struct argp_option  options[] = {
     { "customers", OPT_CUSTOMERS, "CSV", 0,
       "write the customers' records there", 0 },
     { "actions", OPT_ACTIONS, "CSV", 0, "write the catalogue there", 0 },
+    { "baskets", OPT_BASKETS, "CSV", 0, "write the baskets there", 0 },
+    { "items", OPT_ITEMS, "CSV", 0, "write the items of baskets there", 0 },
     { "json", OPT_JSON, NULL, 0, "print the facts as JSON", 0 },
     { 0 }
 };
@@ -714,6 +607,12 @@ on_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_ACTIONS:
         r->actions_path = arg;
+        return 0;
+    case OPT_BASKETS:
+        r->baskets_path = arg;
+        return 0;
+    case OPT_ITEMS:
+        r->items_path = arg;
         return 0;
     case OPT_JSON:
         r->json = true;
@@ -733,7 +632,8 @@ on_option(int key, char *arg, struct argp_state *state)
 static const struct argp  argp = {
     options, on_option, "FILE...",
     "Reads UCI's Online Retail sales (CSV, may be compressed) into a CSV of "
-    "customers and a CSV of actions, and prints the facts counted on the way.",
+    "customers, a CSV of actions, a CSV of baskets and a CSV of their items, "
+    "and prints the facts counted on the way.",
     NULL, NULL, NULL
 };
 
@@ -746,6 +646,7 @@ release(retail_t *r)
     words_free(&r->invoices);
     words_free(&r->countries);
     words_free(&r->orders);
+    retail_baskets_free(&r->baskets);
 
     HASH_ITER(hh, r->customers, c, next_customer) {
         HASH_DEL(r->customers, c);

@@ -60,6 +60,48 @@ B,Adjust,,,0
 POST,POSTAGE,15,,0
 EOT
 
+# ---- baskets ------------------------------------------------------------
+
+# Of these ten lines five are lines of a basket: not the cancelled one, the
+# postage, the one without a price, the one returned without a C, and the gift
+# (its code is no product's). 10001a is 10001A. Both lines of 2001 have its
+# first line's time, customer and country. The last basket is 90 days and a
+# second after 2001: only its items, and those of 2003, are available. The
+# price of 20002 is the median of 4 and 5.
+spew("$dir/b-sales.csv", $header . <<'EOT');
+2002,20002,LAMP,1,2011-01-01 10:00:01,5,,Norway
+2001,10001a,RED MUG,2,2011-01-01 10:00:00,3.50,17.0,Italy
+2001,20002,LAMP,1,2011-01-01 10:01:00,4,17.0,Spain
+2001,POST,POSTAGE,1,2011-01-01 10:00:00,15.0,17.0,Italy
+C2004,10001A,RED CUP,-1,2011-01-05 12:00:00,3.50,17.0,Italy
+2005,10001A,RED CUP,1,2011-01-05 12:00:00,0,17.0,Italy
+2005,20002,,-3,2011-01-06 00:00,1.0,,Norway
+2005,100011X2,GIFT,1,2011-01-06 00:00,1.0,,Norway
+2003,30003,"TEA, GREEN",3,2011-01-02 00:00,60.5,21.0,France
+2006,30003B,TEA,1,2011-04-01 10:00:01,2,,Norway
+EOT
+my $facts = reco_json('import', 'online-retail', "$dir/b-sales.csv",
+                      '--baskets', "$dir/b.csv", '--items', "$dir/i.csv",
+                      '--json');
+is_deeply([@$facts{qw(baskets basket_lines basket_items basket_customers)}],
+          [4, 5, 4, 2], 'facts of baskets');
+is(slurp("$dir/b.csv"), <<'EOT', 'baskets');
+basket,time,customer,country,item,quantity,price
+2001,2011-01-01T10:00:00Z,17,Italy,10001A,2,3.5
+2001,2011-01-01T10:00:00Z,17,Italy,20002,1,4
+2002,2011-01-01T10:00:01Z,,Norway,20002,1,5
+2003,2011-01-02T00:00:00Z,21,France,30003,3,60.5
+2006,2011-04-01T10:00:01Z,,Norway,30003B,1,2
+EOT
+is(slurp("$dir/i.csv"), <<'EOT', 'items');
+id,name,price,category,family,available
+10001A,RED MUG,3.5,,10001,0
+20002,LAMP,4.5,,20002,1
+30003,"TEA, GREEN",60.5,,30003,1
+30003B,TEA,2,,30003,1
+EOT
+unlink map { "$dir/$_" } qw(b-sales.csv b.csv i.csv);
+
 # Several files are one data set; compressed ones are read as they are.
 my @lines = split /^/, $rows;
 spew("$dir/1.csv", $header . join('', @lines[0 .. 2]));
@@ -126,7 +168,7 @@ SKIP: {
     my $data = data_dir();
     my $file = defined $data ? "$data/online-retail/online_retail.csv.xz" : '';
 
-    skip 'Online Retail is not at hand (RECO_DATA)', 6 unless -f $file;
+    skip 'Online Retail is not at hand (RECO_DATA)', 11 unless -f $file;
 
     is_deeply(reco_json(retail($file, '--json')), {
         rows => 541909, invoices => 25900, stock_codes => 4070,
@@ -152,6 +194,23 @@ SKIP: {
     $sum += sprintf('%.0f', (split /,/)[3] * 1000)
         for @customers[1 .. $#customers];
     is($sum, 8300065814, 'net spend of all customers is 8,300,065.814');
+
+    # Counted by a few lines of Python over the same file.
+    my $facts = reco_json('import', 'online-retail', $file, '--json',
+                          '--baskets', "$dir/b.csv", '--items', "$dir/i.csv");
+    is_deeply([@$facts{qw(baskets basket_lines basket_items
+                          basket_customers)}],
+              [19773, 527725, 3791, 4334], 'baskets of the complete data set');
+    is(scalar(() = slurp("$dir/b.csv") =~ /\n/g), 527726, 'a row a line');
+    my @items = map { [/^(\w+),.*,([\d.]+),,(\d{5}),([01])$/] }
+        split /\n/, slurp("$dir/i.csv");
+    is(scalar(grep { @$_ == 4 } @items), 3791, 'a row an item');
+    is_deeply([map { "$$_[0] $$_[1]" } grep { @$_ && $$_[1] > 50 } @items],
+              ['21769 66.36', '22016 83.33', '22655 125', '22656 125',
+               '22823 125', '22826 85', '22827 165', '22828 165', '22929 65',
+               '84632 59.95'], 'ten products of a median price above 50');
+    is(scalar(grep { @$_ && $$_[3] } @items), 3156,
+       'sold in the last 90 days');
 }
 
 done_testing();
