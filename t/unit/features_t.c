@@ -28,10 +28,12 @@ static const char *const  fields[] = { "spend", "age", "region", NULL };
     "{\"name\": \"weekday\", \"type\": \"number\"," \
     " \"from\": [\"time.weekday\"], \"bins\": [6]}," \
     "{\"name\": \"month\", \"type\": \"number\", \"from\": [\"time.month\"]," \
-    " \"bins\": [7]}]," \
+    " \"bins\": [7]}," \
+    "{\"name\": \"season\", \"type\": \"number\"," \
+    " \"from\": [\"time.season\"], \"bins\": [1, 2, 3]}]," \
     "\"policy\": {\"type\": \"p_table\", \"per_slot\": true}}"
 
-enum { AGE, COUNTRY, REGION, HOUR, WEEKDAY, MONTH, NFEATURES };
+enum { AGE, COUNTRY, REGION, HOUR, WEEKDAY, MONTH, SEASON, NFEATURES };
 
 static reco_model_t  *model;
 
@@ -277,17 +279,25 @@ clock_features(void **state)
     /* printed by date -u -d @... +'%H %u %m' */
     static const struct {
         uint64_t  ms;
-        double    hour, weekday, month;
+        double    hour, weekday, month, season;
     } times[] = {
-        { 0,             0,  4, 1 },    /* 1970-01-01 Thursday */
-        { 86399999,      23, 4, 1 },
-        { 951782400000,  0,  2, 2 },    /* 2000-02-29 Tuesday */
-        { 951868800000,  0,  3, 3 },    /* 2000-03-01 */
-        { 1709251199999, 23, 4, 2 },    /* 2024-02-29 Thursday */
-        { 1735689599999, 23, 2, 12 },   /* 2024-12-31 Tuesday */
-        { 1735689600000, 0,  3, 1 },    /* 2025-01-01 */
-        { 1763777700123, 2,  6, 11 },   /* 2025-11-22 02:15 Saturday */
-        { 4107542400000, 0,  1, 3 },    /* 2100-03-01 Monday */
+        { 0,             0,  4, 1, 0 },    /* 1970-01-01 Thursday */
+        { 86399999,      23, 4, 1, 0 },
+        { 951782400000,  0,  2, 2, 0 },    /* 2000-02-29 Tuesday */
+        { 951868800000,  0,  3, 3, 1 },    /* 2000-03-01 */
+        { 1709251199999, 23, 4, 2, 0 },    /* 2024-02-29 Thursday */
+        { 1735689599999, 23, 2, 12, 0 },   /* 2024-12-31 Tuesday */
+        { 1735689600000, 0,  3, 1, 0 },    /* 2025-01-01 */
+        { 1763777700123, 2,  6, 11, 3 },   /* 2025-11-22 02:15 Saturday */
+        { 4107542400000, 0,  1, 3, 1 },    /* 2100-03-01 Monday */
+        { 1717199999999, 23, 5, 5, 1 },   /* 2024-05-31 23:59:59 */
+        { 1717200000000, 0,  6, 6, 2 },   /* 2024-06-01 00:00:00 */
+        { 1725148799999, 23, 6, 8, 2 },   /* 2024-08-31 23:59:59 */
+        { 1725148800000, 0,  7, 9, 3 },   /* 2024-09-01 00:00:00 */
+        { 1733011199999, 23, 6, 11, 3 },   /* 2024-11-30 23:59:59 */
+        { 1733011200000, 0,  7, 12, 0 },   /* 2024-12-01 00:00:00 */
+        { 1677628799999, 23, 2, 2, 0 },   /* 2023-02-28 23:59:59 */
+        { 1677628800000, 0,  3, 3, 1 },   /* 2023-03-01 00:00:00 */
     };
 
     (void) state;
@@ -298,6 +308,7 @@ clock_features(void **state)
         assert_number(HOUR, times[i].hour, RECO_SOURCE_TIME);
         assert_number(WEEKDAY, times[i].weekday, RECO_SOURCE_TIME);
         assert_number(MONTH, times[i].month, RECO_SOURCE_TIME);
+        assert_number(SEASON, times[i].season, RECO_SOURCE_TIME);
     }
 }
 
@@ -452,8 +463,9 @@ state_keys(void **state)
     char  key[64];
 
     static const char  expected[] = "2\x1fGB\x1f" "1\x1f" "3\x1f" "0\x1f"
-                                    "0\x1f" "12";
-    static const char  empty[] = "\x1fZZ\x1f\x1f" "0\x1f" "0\x1f" "0\x1f" "1";
+                                    "0\x1f" "0\x1f" "12";
+    static const char  empty[] = "\x1fZZ\x1f\x1f" "0\x1f" "0\x1f" "0\x1f"
+                                 "0\x1f" "1";
 
     (void) state;
 

@@ -43,6 +43,11 @@ read_status(const char *spec)
 #define RULE(rule)  "{\"model\": \"m\", " A ", \"rules\": [" rule "]}"
 #define POLICY(members)  "{\"model\": \"m\", " A ", " AGE \
     ", \"policy\": {" members "}}"
+#define LEVELS(members)  "{\"model\": \"m\", " A ", \"features\": [" \
+    "{\"name\": \"a\", \"type\": \"category\"}," \
+    "{\"name\": \"b\", \"type\": \"category\"}]," \
+    "\"policy\": {\"type\": \"q_table\", " members "}}"
+#define TOP(members)  "{\"model\": \"m\", " A ", " members "}"
 #define REWARD(reward)  "{\"model\": \"m\", " A ", \"reward\": " reward "}"
 #define COLUMNS(columns)  "{\"model\": \"m\", " A ", " AGE \
     ", \"columns\": " columns "}"
@@ -273,6 +278,103 @@ static const struct {
       " \"category\"}], \"policy\": {\"type\": \"p_table\","
       " \"state\": [\"c\", \"c\"]}}", "$.policy.state[1]", "twice" },
     { "{\"model\": \"m\", " A ", \"policy\": []}", "$.policy", "an object" },
+
+    /* coarser states */
+    { LEVELS("\"backoff\": {}"), "$.policy.backoff", "an array" },
+    { LEVELS("\"backoff\": []"), "$.policy.backoff", "empty" },
+    { LEVELS("\"backoff\": [\"a\"]"), "$.policy.backoff[0]", "an array" },
+    { LEVELS("\"backoff\": [[1]]"), "$.policy.backoff[0][0]",
+      "feature's name" },
+    { LEVELS("\"backoff\": [[\"c\"]]"), "$.policy.backoff[0][0]",
+      "not a feature" },
+    { LEVELS("\"backoff\": [[\"a\", \"a\"]]"), "$.policy.backoff[0][1]",
+      "twice" },
+    { LEVELS("\"backoff\": [[\"b\", \"a\"]]"), "$.policy.backoff[0]",
+      "has all features of the state before" },
+    { LEVELS("\"backoff\": [[\"a\"], [\"b\"]]"), "$.policy.backoff[1][0]",
+      "not in the state before" },
+    { LEVELS("\"state\": [\"a\"], \"backoff\": [[\"b\"]]"),
+      "$.policy.backoff[0][0]", "not in the state before" },
+    { LEVELS("\"backoff\": [[], []]"), "$.policy.backoff[1]",
+      "has all features of the state before" },
+    { LEVELS("\"backoff\": [[], [], [], [], [], [], [], []]"),
+      "$.policy.backoff", "the limit is 7" },
+    { LEVELS("\"min_visits\": 3"), "$.policy.min_visits", "with \"backoff\"" },
+    { LEVELS("\"backoff\": [[]], \"min_visits\": -1"),
+      "$.policy.min_visits", "whole number" },
+    { LEVELS("\"backoff\": [[]], \"min_visits\": 1.5"),
+      "$.policy.min_visits", "whole number" },
+    { POLICY("\"type\": \"uniform\", \"backoff\": [[]]"),
+      "$.policy.backoff", "type \"uniform\"" },
+
+    /* exploration by visits */
+    { LEVELS("\"epsilon\": []"), "$.policy.epsilon", "a number" },
+    { LEVELS("\"epsilon\": {}"), "$.policy.epsilon.start", "missing" },
+    { LEVELS("\"epsilon\": {\"start\": 1}"), "$.policy.epsilon.end",
+      "missing" },
+    { LEVELS("\"epsilon\": {\"start\": 1, \"end\": 0}"),
+      "$.policy.epsilon.visits", "missing" },
+    { LEVELS("\"epsilon\": {\"start\": 1.1, \"end\": 0, \"visits\": 1}"),
+      "$.policy.epsilon.start", "from 0 to 1" },
+    { LEVELS("\"epsilon\": {\"start\": 0.1, \"end\": 0.2, \"visits\": 1}"),
+      "$.policy.epsilon.end", "not be above" },
+    { LEVELS("\"epsilon\": {\"start\": 1, \"end\": 0, \"visits\": 0}"),
+      "$.policy.epsilon.visits", "from 1 to" },
+    { LEVELS("\"epsilon\": {\"start\": 1, \"end\": 0, \"visits\": 1,"
+             " \"rate\": 1}"), "$.policy.epsilon.rate", "not a member" },
+    { LEVELS("\"temperature\": 1,"
+             " \"epsilon\": {\"start\": 1, \"end\": 0, \"visits\": 1}"),
+      "$.policy", "has both" },
+
+    /* vocabularies */
+    { F1("\"type\": \"number\", \"vocabulary\": [\"x\"]"),
+      "$.features[0].vocabulary", "without codes" },
+    { F1("\"type\": \"category\", \"codes\": {\"x\": 1},"
+         " \"vocabulary\": [\"x\"]"),
+      "$.features[0].vocabulary", "without codes" },
+    { F1("\"type\": \"category\", \"vocabulary\": 3"),
+      "$.features[0].vocabulary", "an array of words" },
+    { F1("\"type\": \"category\", \"vocabulary\": []"),
+      "$.features[0].vocabulary", "empty" },
+    { F1("\"type\": \"category\", \"vocabulary\": [\"x\", \"\"]"),
+      "$.features[0].vocabulary[1]", "1 to 255" },
+    { F1("\"type\": \"category\", \"vocabulary\": [\"x\", \"y\", \"x\"]"),
+      "$.features[0].vocabulary", "'x' twice" },
+    { F1("\"type\": \"category\", \"vocabulary\": {}"),
+      "$.features[0].vocabulary.top", "missing" },
+    { F1("\"type\": \"category\", \"vocabulary\": {\"top\": 0}"),
+      "$.features[0].vocabulary.top", "from 1 to 4096" },
+    { F1("\"type\": \"category\", \"vocabulary\": {\"top\": 4097}"),
+      "$.features[0].vocabulary.top", "from 1 to 4096" },
+    { F1("\"type\": \"category\", \"vocabulary\": {\"top\": 1,"
+         " \"words\": [\"x\", \"y\"]}"),
+      "$.features[0].vocabulary.words", "more than" },
+    { F1("\"type\": \"category\", \"vocabulary\": {\"top\": 1, \"n\": 1}"),
+      "$.features[0].vocabulary.n", "not a member" },
+
+    /* learning, history */
+    { TOP("\"learning\": []"), "$.learning", "an object" },
+    { TOP("\"learning\": {\"alpha\": 1}"), "$.learning.alpha",
+      "not a member" },
+    { TOP("\"learning\": {\"learning_rate\": 0}"),
+      "$.learning.learning_rate", "above 0" },
+    { TOP("\"learning\": {\"learning_rate\": 1.1}"),
+      "$.learning.learning_rate", "from 0 to 1" },
+    { TOP("\"learning\": {\"discount_factor\": 1}"),
+      "$.learning.discount_factor", "below 1" },
+    { TOP("\"learning\": {\"discount_factor\": -0.1}"),
+      "$.learning.discount_factor", "from 0 to 1" },
+    { TOP("\"learning\": {\"episode_gap\": \"0s\"}"),
+      "$.learning.episode_gap", "above 0" },
+    { TOP("\"learning\": {\"shrinkage\": -1}"), "$.learning.shrinkage",
+      "from 0 to" },
+    { TOP("\"learning\": {\"max_states\": 0}"), "$.learning.max_states",
+      "from 1 to" },
+    { TOP("\"history\": 7"), "$.history", "an object" },
+    { TOP("\"history\": {\"rewards\": \"7w\"}"), "$.history.rewards",
+      "ms, s, m, h or d" },
+    { TOP("\"history\": {\"actions\": \"7d\"}"), "$.history.actions",
+      "not a member" },
 
     /* reward */
     { REWARD("[]"), "$.reward", "an object" },
