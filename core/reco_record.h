@@ -32,6 +32,7 @@
 #define RECO_ROW_KEY        16          /* bytes of a row's key: a hash */
 #define RECO_ITEM_MAX       (9 + 4 * 256)
 #define RECO_ITEM_KEY       4
+#define RECO_ITEMS_MAX      0x7fffffffu     /* items in one snapshot */
 #define RECO_LIST_ENTRY     12
 #define RECO_LIST_SEPARATOR 0x1f
 #define RECO_LIST_KEY_MAX   (2 * RECO_MAX_ID + 1)   /* LMDB's longest key */

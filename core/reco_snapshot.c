@@ -1,40 +1,23 @@
 /*
  * reco_snapshot.c - a snapshot opened for reading: its model, its customers
- * and its table of values.
+ * and its table of values. Items are in reco_snapshot_items.c, what reads all
+ * of it in reco_snapshot_walk.c.
  *
  * One environment and one read transaction, both for the snapshot's life. The
  * model is a copy; customer records, rows and their texts point into the map.
  * One thread at a time.
  */
 
-#include "reco_lmdb.h"
-#include "reco_record.h"
-#include "reco_snapshot.h"
+#include "reco_snapshot_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-typedef enum {
-    DB_META, DB_CUSTOMERS, DB_ACTIONS, DB_VALUES, DB_COUNT
-} db_t;
-
-static const char *const  db_names[DB_COUNT] = {
-    RECO_DB_META, RECO_DB_CUSTOMERS, RECO_DB_ACTIONS, RECO_DB_VALUES
-};
-
-struct reco_snapshot_s {
-    MDB_env               *env;
-    MDB_txn               *txn;
-    MDB_dbi                dbi[DB_COUNT];
-    reco_model_t          *model;
-    reco_snapshot_info_t   info;
-    reco_str_t            *fields;      /* info.customer_fields; their bytes
-                                           are in the map */
-    char                  *spec;
-    char                  *training;
-    char                  *hash_key;
+static const char *const  db_names[RECO_DBI_COUNT] = {
+    RECO_DB_META, RECO_DB_CUSTOMERS, RECO_DB_ACTIONS, RECO_DB_VALUES,
+    RECO_DB_ITEMS, RECO_DB_ITEM_IDS, RECO_DB_LISTS, RECO_DB_HISTORY
 };
 
 static reco_status_t databases_open(reco_snapshot_t *s, reco_error_t *err);
@@ -52,9 +35,8 @@ static reco_status_t model_read(reco_snapshot_t *s, reco_error_t *err);
 static reco_status_t actions_read(const reco_snapshot_t *s,
     reco_action_t *actions, uint32_t n, reco_error_t *err);
 static bool values_lookup(void *data, reco_str_t state_key, reco_row_t *row);
-static reco_status_t db_entries(const reco_snapshot_t *s, db_t db,
+static reco_status_t db_entries(const reco_snapshot_t *s, reco_dbi_t db,
     uint64_t *n, reco_error_t *err);
-static reco_status_t damaged(reco_error_t *err, const char *what);
 static reco_status_t meta_damaged(reco_error_t *err, const char *name);
 
 /* ---- opening ------------------------------------------------------------ */
@@ -170,12 +152,16 @@ databases_open(reco_snapshot_t *s, reco_error_t *err)
         return reco_lmdb_error(err, rc, "mdb_txn_begin");
     }
 
-    for (int i = 0; i < DB_COUNT; i++) {
+    for (int i = 0; i < RECO_DBI_COUNT; i++) {
         rc = mdb_dbi_open(s->txn, db_names[i], 0, &s->dbi[i]);
 
         if (rc == 0) {
             rc = mdb_dbi_flags(s->txn, s->dbi[i], &flags);
             rc = (rc == 0 && flags != 0) ? MDB_INCOMPATIBLE : rc;
+        }
+
+        if (rc == MDB_NOTFOUND && i >= RECO_DBI_NEEDED) {
+            continue;
         }
 
         if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE) {
@@ -187,6 +173,8 @@ databases_open(reco_snapshot_t *s, reco_error_t *err)
         if (rc != 0) {
             return reco_lmdb_error(err, rc, db_names[i]);
         }
+
+        s->has[i] = true;
     }
 
     return RECO_OK;
@@ -197,7 +185,7 @@ info_read(reco_snapshot_t *s, reco_error_t *err)
 {
     MDB_val                order;
     uint32_t               format = 0, mark;
-    uint64_t               customers = 0, states = 0;
+    uint64_t               customers = 0, states = 0, ids = 0;
     reco_status_t          rc;
     reco_snapshot_info_t  *info = &s->info;
 
@@ -231,8 +219,14 @@ info_read(reco_snapshot_t *s, reco_error_t *err)
         || (rc = meta_u64(s, "built", &info->built_ms, err)) != RECO_OK
         || (rc = meta_u64(s, "customers", &info->customers, err)) != RECO_OK
         || (rc = meta_u64(s, "states", &info->states, err)) != RECO_OK
-        || (rc = db_entries(s, DB_CUSTOMERS, &customers, err)) != RECO_OK
-        || (rc = db_entries(s, DB_VALUES, &states, err)) != RECO_OK
+        || (rc = db_entries(s, RECO_DBI_CUSTOMERS, &customers, err))
+           != RECO_OK
+        || (rc = db_entries(s, RECO_DBI_VALUES, &states, err)) != RECO_OK
+        || (rc = db_entries(s, RECO_DBI_ITEMS, &info->items, err)) != RECO_OK
+        || (rc = db_entries(s, RECO_DBI_ITEM_IDS, &ids, err)) != RECO_OK
+        || (rc = db_entries(s, RECO_DBI_LISTS, &info->lists, err)) != RECO_OK
+        || (rc = db_entries(s, RECO_DBI_HISTORY, &info->history, err))
+           != RECO_OK
         || (rc = meta_text(s, "spec", &s->spec, err)) != RECO_OK
         || (rc = meta_text(s, "training", &s->training, err)) != RECO_OK
         || (rc = meta_text(s, "hash_key", &s->hash_key, err)) != RECO_OK
@@ -241,8 +235,10 @@ info_read(reco_snapshot_t *s, reco_error_t *err)
         return rc;
     }
 
-    if (customers != info->customers || states != info->states) {
-        return damaged(err, "the number of records");
+    if (customers != info->customers || states != info->states
+        || ids != info->items || info->items > RECO_ITEMS_MAX)
+    {
+        return reco_snapshot_damaged(err, "the number of records");
     }
 
     info->spec = s->spec;
@@ -305,7 +301,7 @@ meta_get(const reco_snapshot_t *s, const char *name, MDB_val *value,
     int      rc;
     MDB_val  key = { strlen(name), (void *) name };
 
-    rc = mdb_get(s->txn, s->dbi[DB_META], &key, value);
+    rc = mdb_get(s->txn, s->dbi[RECO_DBI_META], &key, value);
 
     if (rc == MDB_NOTFOUND) {
         return reco_error_set(err, RECO_UNSUPPORTED, "",
@@ -393,13 +389,13 @@ model_read(reco_snapshot_t *s, reco_error_t *err)
     reco_action_t  *actions;
     reco_status_t   rc;
 
-    rc = db_entries(s, DB_ACTIONS, &n, err);
+    rc = db_entries(s, RECO_DBI_ACTIONS, &n, err);
     if (rc != RECO_OK) {
         return rc;
     }
 
     if (n == 0 || n > RECO_MAX_ACTIONS) {
-        return damaged(err, "the number of actions");
+        return reco_snapshot_damaged(err, "the number of actions");
     }
 
     rc = reco_spec_read((reco_str_t) { s->spec, strlen(s->spec) }, &s->model,
@@ -422,14 +418,23 @@ model_read(reco_snapshot_t *s, reco_error_t *err)
 
     free(actions);
 
-    if (rc == RECO_OK && (s->model->policy.type == RECO_POLICY_P_TABLE
-                          || s->model->policy.type == RECO_POLICY_Q_TABLE))
-    {
-        s->model->lookup = values_lookup;
-        s->model->lookup_data = s;
+    if (rc != RECO_OK) {
+        return rc;
     }
 
-    return rc;
+    s->model->lookup_data = s;
+
+    if (s->model->policy.type == RECO_POLICY_P_TABLE
+        || s->model->policy.type == RECO_POLICY_Q_TABLE)
+    {
+        s->model->lookup = values_lookup;
+    }
+
+    if (s->model->items.slate > 0 && s->info.items > 0) {
+        s->model->items_source = &reco_snapshot_items_source;
+    }
+
+    return RECO_OK;
 }
 
 /* The i-th in key order must be the one of index i. */
@@ -443,7 +448,7 @@ actions_read(const reco_snapshot_t *s, reco_action_t *actions, uint32_t n,
     uint8_t     *k;
     MDB_cursor  *cursor;
 
-    rc = mdb_cursor_open(s->txn, s->dbi[DB_ACTIONS], &cursor);
+    rc = mdb_cursor_open(s->txn, s->dbi[RECO_DBI_ACTIONS], &cursor);
     if (rc != 0) {
         return reco_lmdb_error(err, rc, "mdb_cursor_open");
     }
@@ -465,14 +470,21 @@ actions_read(const reco_snapshot_t *s, reco_action_t *actions, uint32_t n,
 
     mdb_cursor_close(cursor);
 
-    return i == n ? RECO_OK : damaged(err, "an action");
+    return i == n ? RECO_OK : reco_snapshot_damaged(err, "an action");
 }
 
 static reco_status_t
-db_entries(const reco_snapshot_t *s, db_t db, uint64_t *n, reco_error_t *err)
+db_entries(const reco_snapshot_t *s, reco_dbi_t db, uint64_t *n,
+    reco_error_t *err)
 {
     int       rc;
     MDB_stat  stat;
+
+    *n = 0;
+
+    if (!s->has[db]) {
+        return RECO_OK;
+    }
 
     rc = mdb_stat(s->txn, s->dbi[db], &stat);
     if (rc != 0) {
@@ -484,8 +496,14 @@ db_entries(const reco_snapshot_t *s, db_t db, uint64_t *n, reco_error_t *err)
     return RECO_OK;
 }
 
-static reco_status_t
-damaged(reco_error_t *err, const char *what)
+const char *
+reco_snapshot_db_name(reco_dbi_t db)
+{
+    return db_names[db];
+}
+
+reco_status_t
+reco_snapshot_damaged(reco_error_t *err, const char *what)
 {
     return reco_error_set(err, RECO_CORRUPT, "", "damaged: %s", what);
 }
@@ -526,8 +544,8 @@ reco_snapshot_customer(const reco_snapshot_t *snapshot,
 
     key = (MDB_val) { customer_key.len, (void *) customer_key.data };
 
-    if (mdb_get(snapshot->txn, snapshot->dbi[DB_CUSTOMERS], &key, &value)
-        != 0)
+    if (mdb_get(snapshot->txn, snapshot->dbi[RECO_DBI_CUSTOMERS], &key,
+                &value) != 0)
     {
         return RECO_NOT_FOUND;
     }
@@ -549,180 +567,8 @@ values_lookup(void *data, reco_str_t state_key, reco_row_t *row)
     reco_row_hash(state_key, hash);
     key = (MDB_val) { sizeof(hash), hash };
 
-    return mdb_get(s->txn, s->dbi[DB_VALUES], &key, &value) == 0
+    return mdb_get(s->txn, s->dbi[RECO_DBI_VALUES], &key, &value) == 0
            && reco_row_unpack(value.mv_data, value.mv_size,
                               s->model->catalogue.n, &full, row)
            && reco_str_equal(full, state_key);
-}
-
-/* ---- walking ------------------------------------------------------------ */
-
-typedef struct {
-    const reco_snapshot_t   *snapshot;
-    reco_customer_visit_pt   customer;
-    reco_row_visit_pt        row;
-    void                    *data;
-} walk_t;
-
-/* RECO_NOT_FOUND ends a walk without an error. */
-typedef reco_status_t (*record_pt)(const walk_t *walk, reco_str_t key,
-    MDB_val value, reco_error_t *err);
-
-static reco_status_t
-walk_database(const walk_t *walk, db_t db, record_pt visit,
-    reco_error_t *err)
-{
-    int            rc;
-    MDB_val        key, value;
-    MDB_cursor    *cursor;
-    reco_status_t  status;
-
-    rc = mdb_cursor_open(walk->snapshot->txn, walk->snapshot->dbi[db],
-                         &cursor);
-    if (rc != 0) {
-        return reco_lmdb_error(err, rc, "mdb_cursor_open");
-    }
-
-    status = RECO_OK;
-
-    while (status == RECO_OK
-           && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
-    {
-        status = visit(walk, (reco_str_t) { key.mv_data, key.mv_size },
-                       value, err);
-    }
-
-    mdb_cursor_close(cursor);
-
-    if (status == RECO_OK && rc != MDB_NOTFOUND) {
-        return reco_lmdb_error(err, rc, db_names[db]);
-    }
-
-    return status == RECO_NOT_FOUND ? RECO_OK : status;
-}
-
-static reco_status_t
-visit_customer(const walk_t *walk, reco_str_t key, MDB_val value,
-    reco_error_t *err)
-{
-    reco_customer_t  record = { value.mv_data, value.mv_size };
-
-    (void) err;
-
-    return walk->customer(walk->data, key, &record) ? RECO_OK
-                                                    : RECO_NOT_FOUND;
-}
-
-static reco_status_t
-visit_row(const walk_t *walk, reco_str_t key, MDB_val value,
-    reco_error_t *err)
-{
-    reco_row_t  row;
-    reco_str_t  state_key;
-
-    (void) key;
-
-    if (!reco_row_unpack(value.mv_data, value.mv_size,
-                         walk->snapshot->model->catalogue.n, &state_key,
-                         &row))
-    {
-        return damaged(err, "a row of the table of values");
-    }
-
-    return walk->row(walk->data, state_key, &row) ? RECO_OK : RECO_NOT_FOUND;
-}
-
-reco_status_t
-reco_snapshot_each_customer(const reco_snapshot_t *s,
-    reco_customer_visit_pt visit, void *data, reco_error_t *err)
-{
-    walk_t  walk = { .snapshot = s, .customer = visit, .data = data };
-
-    return walk_database(&walk, DB_CUSTOMERS, visit_customer, err);
-}
-
-reco_status_t
-reco_snapshot_each_row(const reco_snapshot_t *s, reco_row_visit_pt visit,
-    void *data, reco_error_t *err)
-{
-    walk_t  walk = { .snapshot = s, .row = visit, .data = data };
-
-    return walk_database(&walk, DB_VALUES, visit_row, err);
-}
-
-/* ---- checking ----------------------------------------------------------- */
-
-static reco_status_t
-check_customer(const walk_t *walk, reco_str_t key, MDB_val value,
-    reco_error_t *err)
-{
-    uint64_t  *n = walk->data;
-
-    (*n)++;
-
-    if (!reco_id_is_valid(key)) {
-        return damaged(err, "a customer's key");
-    }
-
-    if (!reco_record_is_sound(value.mv_data, value.mv_size,
-                              walk->snapshot->info.ncustomer_fields))
-    {
-        return reco_error_set(err, RECO_CORRUPT, "",
-                              "damaged: the record of customer \"%.*s\"",
-                              (int) key.len, key.data);
-    }
-
-    return RECO_OK;
-}
-
-static reco_status_t
-check_row(const walk_t *walk, reco_str_t key, MDB_val value,
-    reco_error_t *err)
-{
-    uint8_t     hash[RECO_ROW_KEY];
-    uint64_t   *n = walk->data;
-    reco_row_t  row;
-    reco_str_t  state_key;
-
-    (*n)++;
-
-    if (!reco_row_unpack(value.mv_data, value.mv_size,
-                         walk->snapshot->model->catalogue.n, &state_key,
-                         &row))
-    {
-        return damaged(err, "a row of the table of values");
-    }
-
-    reco_row_hash(state_key, hash);
-
-    if (key.len != sizeof(hash) || memcmp(key.data, hash, sizeof(hash)) != 0)
-    {
-        return damaged(err, "a row's key does not fit its state");
-    }
-
-    return RECO_OK;
-}
-
-/* Meta, fields, actions and counts were checked when it was opened. */
-reco_status_t
-reco_snapshot_check(const reco_snapshot_t *s, reco_error_t *err)
-{
-    uint64_t       customers = 0, rows = 0;
-    walk_t         walk = { .snapshot = s, .data = &customers };
-    reco_status_t  rc;
-
-    rc = walk_database(&walk, DB_CUSTOMERS, check_customer, err);
-
-    if (rc == RECO_OK) {
-        walk.data = &rows;
-        rc = walk_database(&walk, DB_VALUES, check_row, err);
-    }
-
-    if (rc == RECO_OK
-        && (customers != s->info.customers || rows != s->info.states))
-    {
-        rc = damaged(err, "the number of records");
-    }
-
-    return rc;
 }
