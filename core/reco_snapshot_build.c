@@ -13,7 +13,7 @@
 #include "reco_file.h"
 #include "reco_record.h"
 #include "reco_snapshot.h"
-#include "reco_store.h"
+#include "reco_store_items.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -45,6 +45,8 @@ struct reco_builder_s {
     reco_store_t   rows;            /* opened by the first row */
     MDB_dbi        rows_dbi;
     uint64_t       nrows;
+
+    reco_store_items_t  items;      /* lists and history too */
 
     reco_store_t   out;             /* where all of it is put together */
     bool           finished;
@@ -145,6 +147,7 @@ reco_builder_free(reco_builder_t *b)
 
     reco_store_close(&b->customers);
     reco_store_close(&b->rows);
+    reco_store_items_close(&b->items);
     reco_store_close(&b->out);
     reco_model_free(b->model);
     free(b->spec);
@@ -382,6 +385,45 @@ rows_open(reco_builder_t *b, reco_error_t *err)
     return rc;
 }
 
+/* A slip of the caller's: nothing would ever read them. */
+static reco_status_t
+items_check(const reco_builder_t *b, reco_error_t *err)
+{
+    return b->model->items.slate > 0 ? RECO_OK
+           : reco_error_set(err, RECO_INVALID, "$.items",
+                            "is missing: the model takes no items");
+}
+
+reco_status_t
+reco_builder_item(reco_builder_t *b, const reco_item_t *item,
+    reco_error_t *err)
+{
+    reco_status_t  rc;
+
+    rc = items_check(b, err);
+
+    return rc == RECO_OK ? reco_store_item(&b->items, b->path, item, err) : rc;
+}
+
+reco_status_t
+reco_builder_list(reco_builder_t *b, reco_str_t name, reco_str_t key,
+    const reco_list_entry_t *entries, uint32_t n, reco_error_t *err)
+{
+    reco_status_t  rc;
+
+    rc = items_check(b, err);
+
+    return rc == RECO_OK ? reco_store_list(&b->items, b->path, name, key,
+                                           entries, n, err) : rc;
+}
+
+reco_status_t
+reco_builder_history(reco_builder_t *b, const reco_history_t *h,
+    reco_error_t *err)
+{
+    return reco_store_history(&b->items, b->path, h, err);
+}
+
 /* ---- finishing ---------------------------------------------------------- */
 
 reco_status_t
@@ -427,6 +469,7 @@ out_gather(reco_builder_t *b, const meta_t *meta, reco_error_t *err)
     if ((rc = out_customers(b, err)) != RECO_OK
         || (rc = out_rows(b, err)) != RECO_OK
         || (rc = out_actions(b, err)) != RECO_OK
+        || (rc = reco_store_items_out(&b->items, &b->out, err)) != RECO_OK
         || (rc = out_meta(b, meta, err)) != RECO_OK)
     {
         return rc;
@@ -599,7 +642,10 @@ copy_check(const reco_builder_t *b, int fd, reco_error_t *err)
     info = reco_snapshot_info(s);
 
     if (rc == RECO_OK && (info->customers != b->ncustomers
-                          || info->states != b->nrows))
+                          || info->states != b->nrows
+                          || info->items != b->items.n[RECO_STORE_ITEMS]
+                          || info->lists != b->items.n[RECO_STORE_LISTS]
+                          || info->history != b->items.n[RECO_STORE_HISTORY]))
     {
         rc = reco_error_set(err, RECO_CORRUPT, "",
                             "the copy has another number of records");
