@@ -130,6 +130,15 @@ $(BUILD)/fuzz/%: fuzz/%.c $(CORE_SRCS) $(wildcard core/*.h)
 bench: all
 	bench/run "$(BUILD)"
 
+## bench-states   100,000 and 1,000,000 states: build, size, get, memory
+bench-states: all $(BUILD)/bench/state_get
+	bench/states "$(BUILD)"
+
+$(BUILD)/bench/%: bench/%.c $(BUILD)/libreco.a
+	@mkdir -p $(@D)
+	$(call say,cc $<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -o $@ $< $(BUILD)/libreco.a $(CORE_LIBS)
+
 ## install        tool and man pages below PREFIX, module in MODULES (DESTDIR)
 install: all
 	install -D -m 755 $(BUILD)/reco $(DESTDIR)$(PREFIX)/bin/reco
@@ -149,7 +158,7 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all module tools test unit lint asan valgrind fuzz bench install \
-        clean help
+.PHONY: all module tools test unit lint asan valgrind fuzz bench bench-states \
+        install clean help
 
 -include $(wildcard $(BUILD)/core/*.d $(BUILD)/tools/*.d $(BUILD)/unit/*.d)

@@ -31,11 +31,4 @@ function request()
     return requests[i]
 end
 
-function done(summary, latency)
-    local e = summary.errors
-    io.write(string.format(
-        "RESULT %.1f %.1f %.1f %d %d\n",
-        summary.requests / summary.duration * 1e6,
-        latency:percentile(50), latency:percentile(99), summary.requests,
-        e.connect + e.read + e.write + e.status + e.timeout))
-end
+dofile("bench/report.lua")
