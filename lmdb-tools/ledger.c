@@ -1,7 +1,10 @@
 /*
  * ledger.c - takes logs into memory: decisions by id, rewards in a list, and
- * for each writer the sequence numbers seen. Lives as long as its ledger_t;
- * what it makes of it is ledger_close.c's part.
+ * for each writer the sequence numbers seen; and lets go of them again. Lives
+ * as long as its ledger_t; what it makes of it is ledger_close.c's part.
+ *
+ * A decision is one piece of memory and so are a reward's facts; strings are
+ * interned, and swept when a quarter of the records has gone.
  */
 
 #include "ledger.h"
@@ -10,19 +13,21 @@
 
 #define BLOCK_SIZE      (1 << 20)
 #define CORRUPT_SHOWN   5
+#define SAY_AGAIN_MS    60000       /* what lasts */
 
 typedef struct block_s {
     struct block_s  *next;
     char             data[];
 } block_t;
 
-/* What reading one path needs. */
-typedef struct {
+struct ledger_tail_s {
     ledger_t          *ledger;
     reco_log_reader_t *reader;
-    ledger_source_t   *source;
-    char              *file;    /* the source's */
-} input_t;
+    bool               begun;       /* it was read to its end once */
+    ledger_source_t   *source;      /* of the current line */
+    char               said[sizeof(((reco_error_t *) NULL)->message)];
+    uint64_t           said_ms;
+};
 
 ledger_t *
 ledger_new(void)
@@ -32,65 +37,47 @@ ledger_new(void)
     memset(l, 0, sizeof(*l));
     l->private = tool_alloc(sizeof(*l->private));
     memset(l->private, 0, sizeof(*l->private));
-    l->private->block_used = BLOCK_SIZE;
 
     return l;
 }
 
-void
-ledger_free(ledger_t *l)
-{
-    block_t          *block, *next;
-    ledger_source_t  *s, *tmp;
-
-    if (l == NULL) {
-        return;
-    }
-
-    HASH_ITER(hh, l->private->sources, s, tmp) {
-        HASH_DEL(l->private->sources, s);
-        free(s->runs);
-        free(s->name);
-        free(s->node);
-        free(s);
-    }
-
-    HASH_CLEAR(hh, l->private->by_id);
-    HASH_CLEAR(hh, l->private->words);
-
-    for (block = l->private->blocks; block; block = next) {
-        next = block->next;
-        free(block);
-    }
-
-    free(l->private->rewards);
-    free(l->decisions);
-    free(l->private);
-    free(l);
-}
+/* ---- memory ------------------------------------------------------------- */
 
 void *
 ledger_alloc(ledger_t *l, size_t size)
 {
-    char              *memory;
-    block_t           *block;
-    ledger_private_t  *p = l->private;
+    char           *memory;
+    block_t        *block;
+    ledger_pool_t  *p = &l->private->joined;
 
     size = (size + 15) & ~(size_t) 15;
 
-    if (size > BLOCK_SIZE - p->block_used) {
+    if (p->blocks == NULL || size > BLOCK_SIZE - p->used) {
         block = tool_alloc(sizeof(block_t)
                            + (size > BLOCK_SIZE ? size : BLOCK_SIZE));
         block->next = p->blocks;
         p->blocks = block;
-        p->block_used = 0;
+        p->used = 0;
     }
 
     block = p->blocks;
-    memory = block->data + p->block_used;
-    p->block_used = size > BLOCK_SIZE ? BLOCK_SIZE : p->block_used + size;
+    memory = block->data + p->used;
+    p->used = size > BLOCK_SIZE ? BLOCK_SIZE : p->used + size;
 
     return memory;
+}
+
+void
+ledger_alloc_reset(ledger_t *l)
+{
+    block_t  *block, *next;
+
+    for (block = l->private->joined.blocks; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+
+    memset(&l->private->joined, 0, sizeof(l->private->joined));
 }
 
 reco_str_t
@@ -105,7 +92,7 @@ ledger_word(ledger_t *l, reco_str_t s)
     HASH_FIND(hh, l->private->words, s.data, s.len, w);
 
     if (w == NULL) {
-        w = ledger_alloc(l, sizeof(*w) + s.len + 1);
+        w = tool_alloc(sizeof(*w) + s.len + 1);
         w->len = (uint32_t) s.len;
         memcpy(w->text, s.data, s.len);
         w->text[s.len] = '\0';
@@ -113,6 +100,62 @@ ledger_word(ledger_t *l, reco_str_t s)
     }
 
     return (reco_str_t) { w->text, w->len };
+}
+
+static void
+free_reward(ledger_reward_t *r)
+{
+    free(r->facts);
+}
+
+static void
+free_words(ledger_t *l, bool all)
+{
+    ledger_word_t  *w, *next;
+
+    HASH_ITER(hh, l->private->words, w, next) {
+        if (all || !w->used) {
+            HASH_DEL(l->private->words, w);
+            free(w);
+        }
+    }
+}
+
+void
+ledger_free(ledger_t *l)
+{
+    size_t              i;
+    ledger_source_t    *s, *next_source;
+    ledger_decision_t  *d, *next;
+
+    if (l == NULL) {
+        return;
+    }
+
+    HASH_ITER(hh, l->private->sources, s, next_source) {
+        HASH_DEL(l->private->sources, s);
+        free(s->runs);
+        free(s->name);
+        free(s->node);
+        free(s);
+    }
+
+    HASH_ITER(hh, l->private->by_id, d, next) {
+        HASH_DEL(l->private->by_id, d);
+        free(d);
+    }
+
+    for (i = 0; i < l->private->nrewards; i++) {
+        free_reward(&l->private->rewards[i]);
+    }
+
+    free_words(l, true);
+    ledger_alloc_reset(l);
+    free(l->private->rewards);
+    free(l->private->models);
+    free(l->private);
+    free(l->decisions);
+    free(l);
 }
 
 /* ---- writers and their sequence numbers --------------------------------- */
@@ -138,30 +181,26 @@ find_source(ledger_t *l, const char *node, const char *incarnation)
 }
 
 /* The writer of the current line: named by the segment's header, or, where
- * that is damaged, by the file. */
+ * that is damaged, by the file. The reader remembers it with the segment. */
 static void
-follow_source(input_t *in, const reco_event_t *e)
+follow_source(ledger_tail_t *t, const reco_event_t *e)
 {
-    char         incarnation[16];
-    char        *node;
-    const char  *file = reco_log_file(in->reader);
+    char    incarnation[16];
+    char   *node;
+    void  **tag = reco_log_tag(t->reader);
 
     if (e->type == RECO_EVENT_HEADER) {
         snprintf(incarnation, sizeof(incarnation), "%08x",
                  (unsigned) e->header.incarnation);
         node = tool_dup(e->header.node);
-        in->source = find_source(in->ledger, node, incarnation);
+        *tag = find_source(t->ledger, node, incarnation);
         free(node);
 
-    } else if (in->file == NULL || strcmp(in->file, file) != 0) {
-        in->source = find_source(in->ledger, file, "");
-
-    } else {
-        return;
+    } else if (*tag == NULL) {
+        *tag = find_source(t->ledger, reco_log_file(t->reader), "");
     }
 
-    free(in->file);
-    in->file = tool_strdup(file);
+    t->source = *tag;
 }
 
 static void
@@ -185,13 +224,10 @@ note_seq(ledger_source_t *s, uint64_t seq, uint64_t time_ms)
 
 /* ---- records ------------------------------------------------------------ */
 
-static reco_event_feature_t *
-copy_features(ledger_t *l, const reco_event_t *e)
+static void
+copy_features(ledger_t *l, const reco_event_t *e, reco_event_feature_t *copy)
 {
-    uint32_t               i;
-    reco_event_feature_t  *copy;
-
-    copy = ledger_alloc(l, e->nfeatures * sizeof(*copy));
+    uint32_t  i;
 
     for (i = 0; i < e->nfeatures; i++) {
         copy[i] = e->features[i];
@@ -200,8 +236,6 @@ copy_features(ledger_t *l, const reco_event_t *e)
             copy[i].value.word = ledger_word(l, e->features[i].value.word);
         }
     }
-
-    return copy;
 }
 
 static ledger_decision_t *
@@ -209,9 +243,15 @@ copy_decision(ledger_t *l, const ledger_source_t *source,
     const reco_event_t *e)
 {
     uint32_t            i;
-    ledger_decision_t  *d = ledger_alloc(l, sizeof(*d));
+    ledger_decision_t  *d;
 
+    d = tool_alloc(sizeof(*d) + e->nfeatures * sizeof(*d->features)
+                   + e->nslate * (sizeof(*d->slate) + sizeof(*d->propensity)));
     memset(d, 0, sizeof(*d));
+    d->features = (reco_event_feature_t *) (d + 1);
+    d->slate = (reco_str_t *) (d->features + e->nfeatures);
+    d->propensity = (uint64_t *) (d->slate + e->nslate);
+
     d->id = e->id;
     d->time_ms = e->time_ms;
     d->generation = e->generation;
@@ -223,11 +263,9 @@ copy_decision(ledger_t *l, const ledger_source_t *source,
     d->actions = e->actions;
     d->eligible = ledger_word(l, e->eligible);
     d->fallback = e->fallback;
-    d->features = copy_features(l, e);
+    copy_features(l, e, d->features);
     d->nfeatures = e->nfeatures;
     d->nslate = e->nslate;
-    d->slate = ledger_alloc(l, e->nslate * sizeof(*d->slate));
-    d->propensity = ledger_alloc(l, e->nslate * sizeof(*d->propensity));
 
     for (i = 0; i < e->nslate; i++) {
         d->slate[i] = ledger_word(l, e->slate[i]);
@@ -235,6 +273,50 @@ copy_decision(ledger_t *l, const ledger_source_t *source,
     }
 
     return d;
+}
+
+static ledger_taken_t *
+taken_of(ledger_t *l, reco_str_t model)
+{
+    size_t             i;
+    reco_str_t         name = ledger_word(l, model);
+    ledger_private_t  *p = l->private;
+
+    for (i = 0; i < p->nmodels; i++) {
+        if (p->models[i].model == name.data) {
+            return &p->models[i].taken;
+        }
+    }
+
+    p->models = tool_realloc(p->models, (i + 1) * sizeof(*p->models));
+    p->nmodels = i + 1;
+    p->models[i] = (ledger_model_t) { name.data, { 0, 0 } };
+
+    return &p->models[i].taken;
+}
+
+ledger_taken_t
+ledger_taken(const ledger_t *l, const char *model)
+{
+    size_t                   i;
+    const ledger_private_t  *p = l->private;
+
+    for (i = 0; i < p->nmodels; i++) {
+        if (strcmp(p->models[i].model, model) == 0) {
+            return p->models[i].taken;
+        }
+    }
+
+    return (ledger_taken_t) { 0, 0 };
+}
+
+/* What was settled may point to what goes. */
+static void
+forget_settled(ledger_t *l)
+{
+    free(l->decisions);
+    l->decisions = NULL;
+    l->n = 0;
 }
 
 /* An id is unique; should two writers have logged the same one, the earlier
@@ -255,10 +337,13 @@ add_decision(ledger_t *l, const ledger_source_t *source,
             return;
         }
         HASH_DEL(l->private->by_id, d);
+        forget_settled(l);
+        free(d);
     }
 
     d = copy_decision(l, source, e);
     HASH_ADD(hh, l->private->by_id, id, sizeof(d->id), d);
+    taken_of(l, e->model)->decisions++;
 }
 
 static void
@@ -285,7 +370,7 @@ add_reward(ledger_t *l, const ledger_source_t *source, const reco_event_t *e)
     r->key = ledger_word(l, e->key);
     r->action = ledger_word(l, e->action);
     r->nfacts = e->nfacts;
-    r->facts = ledger_alloc(l, e->nfacts * sizeof(*r->facts));
+    r->facts = tool_alloc(e->nfacts * sizeof(*r->facts));
 
     for (i = 0; i < e->nfacts; i++) {
         r->facts[i].name = ledger_word(l, e->facts[i].name);
@@ -293,71 +378,172 @@ add_reward(ledger_t *l, const ledger_source_t *source, const reco_event_t *e)
     }
 }
 
+/* Whether a reward from before what is kept is remembered nevertheless. */
+static bool
+is_remembered(const ledger_t *l, bool has_id, uint64_t time_ms)
+{
+    return !has_id && time_ms + LEDGER_REPEAT_MS >= l->private->from_ms;
+}
+
 static void
-take(input_t *in, const reco_event_t *e)
+take_record(ledger_t *l, const ledger_source_t *source, const reco_event_t *e)
+{
+    bool  old = e->time_ms < l->private->from_ms;
+
+    if (e->type == RECO_EVENT_DECISION) {
+        if (old) {
+            l->counts.forgotten++;
+        } else {
+            add_decision(l, source, e);
+        }
+
+    } else if (old && !is_remembered(l, e->has_id, e->time_ms)) {
+        l->counts.forgotten++;
+
+    } else {
+        add_reward(l, source, e);
+        taken_of(l, e->model)->rewards++;
+    }
+}
+
+static void
+take(ledger_tail_t *t, const reco_event_t *e)
 {
     uint64_t   time_ms = e->time_ms;
-    ledger_t  *l = in->ledger;
+    ledger_t  *l = t->ledger;
 
-    follow_source(in, e);
+    follow_source(t, e);
 
     if (e->type == RECO_EVENT_HEADER) {
         time_ms = e->header.time_ms;
 
     } else {
         l->counts.records++;
-        note_seq(in->source, e->seq, time_ms);
+        note_seq(t->source, e->seq, time_ms);
+        take_record(l, t->source, e);
     }
 
-    if (time_ms > in->source->last_ms) {
-        in->source->last_ms = time_ms;
+    if (time_ms > t->source->last_ms) {
+        t->source->last_ms = time_ms;
+    }
+}
+
+/* ---- logs --------------------------------------------------------------- */
+
+ledger_tail_t *
+ledger_tail_open(ledger_t *l, const char *path)
+{
+    reco_error_t    err;
+    ledger_tail_t  *t = tool_alloc(sizeof(*t));
+
+    memset(t, 0, sizeof(*t));
+    t->ledger = l;
+
+    if (reco_log_open(path, &t->reader, &err) != RECO_OK) {
+        tool_fail(path, &err);
+        free(t);
+        return NULL;
     }
 
-    if (e->type == RECO_EVENT_DECISION) {
-        add_decision(l, in->source, e);
+    return t;
+}
 
-    } else if (e->type == RECO_EVENT_REWARD) {
-        add_reward(l, in->source, e);
+void
+ledger_tail_close(ledger_tail_t *t)
+{
+    if (t) {
+        reco_log_close(t->reader);
+        free(t);
     }
+}
+
+/* A fault that lasts is said once a minute. */
+static void
+say(ledger_tail_t *t, const reco_error_t *err)
+{
+    uint64_t  now = tool_now_ms();
+
+    if (strcmp(t->said, err->message) != 0 || now - t->said_ms > SAY_AGAIN_MS)
+    {
+        snprintf(t->said, sizeof(t->said), "%s", err->message);
+        t->said_ms = now;
+        tool_error("%s", err->message);
+    }
+}
+
+/* Up to the end, or to what cannot be read: then RECO_IO or RECO_NO_MEMORY. */
+static reco_status_t
+read_on(ledger_tail_t *t, tool_progress_t *progress, reco_error_t *err)
+{
+    ledger_t       *l = t->ledger;
+    reco_event_t   *e;
+    reco_status_t   status;
+
+    for ( ;; ) {
+        status = reco_log_next(t->reader, &e, err);
+
+        if (status == RECO_OK) {
+            take(t, e);
+
+        } else if (status == RECO_CORRUPT) {
+            if (l->counts.corrupt++ < CORRUPT_SHOWN) {
+                tool_warn("%s", err->message);
+            }
+
+        } else {
+            return status;
+        }
+
+        if (progress) {
+            tool_progress_at(progress, reco_log_bytes_read(t->reader));
+        }
+    }
+}
+
+bool
+ledger_tail_read(ledger_tail_t *t)
+{
+    bool           ok = true;
+    reco_error_t   err;
+    reco_status_t  status;
+
+    if (t->begun && reco_log_again(t->reader, &err) != RECO_OK) {
+        say(t, &err);
+        return false;
+    }
+
+    while ((status = read_on(t, NULL, &err)) != RECO_NOT_FOUND) {
+        ok = false;
+        say(t, &err);
+        if (status != RECO_IO) {
+            break;
+        }
+    }
+
+    t->begun = true;
+    if (ok) {
+        t->said[0] = '\0';
+    }
+
+    return ok;
 }
 
 bool
 ledger_read(ledger_t *l, const char *path)
 {
-    input_t          in = { .ledger = l };
-    reco_event_t    *e;
     reco_error_t     err;
     reco_status_t    status;
+    ledger_tail_t   *t = ledger_tail_open(l, path);
     tool_progress_t  progress;
 
-    if (reco_log_open(path, &in.reader, &err) != RECO_OK) {
-        tool_fail(path, &err);
+    if (t == NULL) {
         return false;
     }
 
-    tool_progress_begin(&progress, "reading", reco_log_bytes_total(in.reader));
-
-    for ( ;; ) {
-        status = reco_log_next(in.reader, &e, &err);
-
-        if (status == RECO_OK) {
-            take(&in, e);
-
-        } else if (status == RECO_CORRUPT) {
-            if (l->counts.corrupt++ < CORRUPT_SHOWN) {
-                tool_warn("%s", err.message);
-            }
-
-        } else {
-            break;
-        }
-
-        tool_progress_at(&progress, reco_log_bytes_read(in.reader));
-    }
-
+    tool_progress_begin(&progress, "reading", reco_log_bytes_total(t->reader));
+    status = read_on(t, &progress, &err);
     tool_progress_end(&progress);
-    reco_log_close(in.reader);
-    free(in.file);
+    ledger_tail_close(t);
 
     if (status != RECO_NOT_FOUND) {
         tool_fail(path, &err);
@@ -365,4 +551,150 @@ ledger_read(ledger_t *l, const char *path)
     }
 
     return true;
+}
+
+uint64_t
+ledger_newest_ms(const ledger_t *l)
+{
+    uint64_t          newest = 0;
+    ledger_source_t  *s;
+
+    for (s = l->private->sources; s; s = s->hh.next) {
+        if (s->last_ms > newest) {
+            newest = s->last_ms;
+        }
+    }
+
+    return newest;
+}
+
+/* ---- forgetting --------------------------------------------------------- */
+
+static void
+mark(reco_str_t s)
+{
+    if (s.len > 0) {
+        ((ledger_word_t *) (s.data - offsetof(ledger_word_t, text)))->used =
+            true;
+    }
+}
+
+static void
+mark_decision(const ledger_decision_t *d)
+{
+    uint32_t  i;
+
+    mark(d->model);
+    mark(d->customer);
+    mark(d->session);
+    mark(d->eligible);
+
+    for (i = 0; i < d->nfeatures; i++) {
+        mark(d->features[i].name);
+        if (d->features[i].value.kind == RECO_VALUE_WORD) {
+            mark(d->features[i].value.word);
+        }
+    }
+
+    for (i = 0; i < d->nslate; i++) {
+        mark(d->slate[i]);
+    }
+}
+
+static void
+mark_reward(const ledger_reward_t *r)
+{
+    uint32_t  i;
+
+    mark(r->model);
+    mark(r->customer);
+    mark(r->session);
+    mark(r->key);
+    mark(r->action);
+
+    for (i = 0; i < r->nfacts; i++) {
+        mark(r->facts[i].name);
+    }
+}
+
+/* Drops the strings that no record has any more. */
+static void
+sweep(ledger_t *l)
+{
+    size_t              i;
+    ledger_word_t      *w;
+    ledger_private_t   *p = l->private;
+    ledger_decision_t  *d;
+
+    for (w = p->words; w; w = w->hh.next) {
+        w->used = false;
+    }
+
+    for (d = p->by_id; d; d = d->hh.next) {
+        mark_decision(d);
+    }
+    for (i = 0; i < p->nrewards; i++) {
+        mark_reward(&p->rewards[i]);
+    }
+    for (i = 0; i < p->nmodels; i++) {
+        mark(tool_str(p->models[i].model));
+    }
+
+    free_words(l, false);
+    p->dropped = 0;
+}
+
+static void
+forget_rewards(ledger_t *l, uint64_t before_ms)
+{
+    size_t             i, n = 0;
+    ledger_private_t  *p = l->private;
+    ledger_reward_t   *r;
+
+    for (i = 0; i < p->nrewards; i++) {
+        r = &p->rewards[i];
+
+        if (r->time_ms >= before_ms
+            || is_remembered(l, r->has_id, r->time_ms))
+        {
+            p->rewards[n++] = *r;
+
+        } else {
+            free_reward(r);
+            p->dropped++;
+            l->counts.forgotten++;
+        }
+    }
+
+    p->nrewards = n;
+}
+
+void
+ledger_forget(ledger_t *l, uint64_t before_ms)
+{
+    ledger_private_t   *p = l->private;
+    ledger_decision_t  *d, *next;
+
+    if (before_ms <= p->from_ms) {
+        return;
+    }
+
+    p->from_ms = before_ms;
+    forget_settled(l);
+
+    HASH_ITER(hh, p->by_id, d, next) {
+        if (d->time_ms < before_ms) {
+            HASH_DEL(p->by_id, d);
+            free(d);
+            p->dropped++;
+            l->counts.forgotten++;
+        }
+    }
+
+    forget_rewards(l, before_ms);
+
+    if (p->dropped > (HASH_COUNT(p->by_id) + p->nrewards) / 4) {
+        l->model = (reco_str_t) { NULL, 0 };
+        sweep(l);
+    }
 }

@@ -1,11 +1,29 @@
 /*
  * ledger.h - the join of decisions with the facts that followed them.
  *
- * ledger_read() takes in whole logs, in any order and however often;
- * ledger_close() then settles each decision of one model exactly once:
- * rewarded, expired or censored. The result does not depend on the order of
- * reading. Everything a ledger hands out belongs to it and lives until
- * ledger_free(); it holds the log in memory (a few hundred bytes a record).
+ * ledger_read() takes in whole logs, in any order and however often, a tail
+ * what a log has gained; ledger_close() then settles each decision of one
+ * model: rewarded, expired or censored. It may be called again when more was
+ * read, and values everything anew: a live ledger restates the decisions that
+ * are open. The result does not depend on the order of reading. What a ledger
+ * hands out belongs to it and lives until it is closed again, forgets or is
+ * freed; it holds the log in memory (a few hundred bytes a record), and
+ * ledger_forget() keeps that to a window.
+ *
+ * A reward that names no decision is that of the customer's last decision at
+ * or before its time; where it names a session, of the last one of that
+ * session.
+ *
+ * Sessions: the decisions of a customer that carry one session id are a
+ * session, however they are mixed with others; those without an id are cut
+ * where more than the episode gap lies between two. A term of the reward
+ * function with next_session gives its fact, with value 1, to the last
+ * decision of a session, at the time at which the customer's next session
+ * begins: the first decision after it that begins a session with another id,
+ * or, where one of the two has no id, that does so more than the episode gap
+ * later. A session that had begun before is no next one. So each session gets
+ * it at most once, and only within the term's window; customers without a key
+ * have no next session.
  */
 
 #ifndef RECO_LEDGER_H
@@ -56,6 +74,8 @@ typedef struct {
     uint64_t               *propensity;
     uint32_t                nslate;
     bool                    fallback;
+    bool                    begins;     /* first and last of its session, */
+    bool                    ends;       /* as far as is known */
 
     /* settled by ledger_close() */
     ledger_outcome_t        outcome;
@@ -84,11 +104,13 @@ typedef struct {
     uint64_t  records;          /* decisions and rewards, all models */
     uint64_t  repeated;         /* of these, read before (same sequence
                                    number of the same writer) */
+    uint64_t  forgotten;        /* of these, older than what is kept */
     uint64_t  corrupt;          /* lines that are no record */
     uint64_t  gaps;             /* holes in the sequence numbers ... */
     uint64_t  lost;             /* ... and the records that are missing */
     uint64_t  decisions;        /* of the model, up to the data's end */
     uint64_t  after;            /* records after it, left out */
+    uint64_t  returns;          /* facts that next sessions gave */
     uint64_t  outcome[LEDGER_NOUTCOMES];
     uint64_t  facts[LEDGER_NFACTS];
 } ledger_counts_t;
@@ -111,6 +133,10 @@ typedef struct {
                                            time does not pass */
     bool                  live;         /* value open decisions by the facts
                                            so far instead of censoring them */
+    bool                  newest;       /* the data's end is that of the newest
+                                           record: nodes that are quiet do not
+                                           hold the others back */
+    uint64_t              episode_gap_ms;   /* 0: 30 minutes */
 } ledger_options_t;
 
 ledger_t *ledger_new(void);
@@ -118,6 +144,35 @@ void ledger_free(ledger_t *l);
 
 /* Reads a folder of segments or a single one. False after a message. */
 bool ledger_read(ledger_t *l, const char *path);
+
+/* A log that is being written. Each ledger_tail_read() takes in what is new;
+ * false, after a message, when something could not be read: the next call
+ * tries again, and says the same once a minute. The ledger must outlive it. */
+typedef struct ledger_tail_s  ledger_tail_t;
+
+/* NULL after a message. */
+ledger_tail_t *ledger_tail_open(ledger_t *l, const char *path);
+bool ledger_tail_read(ledger_tail_t *tail);
+void ledger_tail_close(ledger_tail_t *tail);
+
+/* Records of a model so far; with each new one it rises. */
+typedef struct {
+    uint64_t  decisions;
+    uint64_t  rewards;
+} ledger_taken_t;
+
+ledger_taken_t ledger_taken(const ledger_t *l, const char *model);
+
+/* Drops the decisions and rewards before that time, also those that are read
+ * later, and gives their memory back. What ledger_close() settled is no longer
+ * valid. Rewards that name no decision are remembered for LEDGER_REPEAT_MS
+ * more, so that one sent again is still known; a repeated reward of a decision
+ * that went is an orphan. */
+#define LEDGER_REPEAT_MS    ((uint64_t) 24 * 3600 * 1000)
+void ledger_forget(ledger_t *l, uint64_t before_ms);
+
+/* The time of the newest record. */
+uint64_t ledger_newest_ms(const ledger_t *l);
 
 /* Whether there is a decision of that model (NULL: of any). False after a
  * message that names the models there are. */
@@ -127,8 +182,8 @@ bool ledger_has_decisions(const ledger_t *l, const char *model);
  * message that names those there are. */
 const char *ledger_only_fact(ledger_t *l, const char *model);
 
-/* Settles every decision; once. options->reward must outlive the ledger. False
- * after a message. */
+/* Settles every decision, anew each time. options->reward must live for as
+ * long as the result is used. False after a message. */
 bool ledger_close(ledger_t *l, const ledger_options_t *options);
 
 /* The sum of a decision's facts of that name, those that count; NAN when it
@@ -164,7 +219,7 @@ json_t *ledger_json(const ledger_t *l);
 /* The same in words, to out. */
 void ledger_print(const ledger_t *l, FILE *out);
 
-/* ---- between ledger.c (what is read) and ledger_close.c (the join) ------ */
+/* ---- between ledger.c (what is read) and its other files ----------------- */
 
 /* Unbroken runs of a writer's sequence numbers. */
 typedef struct {
@@ -199,9 +254,21 @@ typedef struct {
 
 typedef struct {
     uint32_t        len;
+    bool            used;       /* while it is found out which are */
     UT_hash_handle  hh;
     char            text[];
 } ledger_word_t;
+
+typedef struct {
+    const char      *model;     /* interned */
+    ledger_taken_t   taken;
+} ledger_model_t;
+
+/* Memory that goes as a whole. */
+typedef struct {
+    void    *blocks;            /* newest first */
+    size_t   used;              /* of the newest */
+} ledger_pool_t;
 
 typedef struct ledger_private_s {
     ledger_decision_t  *by_id;
@@ -209,12 +276,27 @@ typedef struct ledger_private_s {
     ledger_reward_t    *rewards;
     size_t              nrewards, room;
     ledger_word_t      *words;      /* equal strings have equal addresses */
-    void               *blocks;     /* memory, newest first */
-    size_t              block_used;
+    ledger_model_t     *models;
+    size_t              nmodels;
+    uint64_t            from_ms;    /* what is older was forgotten */
+    uint64_t            dropped;    /* records since the words were swept */
+    ledger_pool_t       joined;     /* what one close made */
 } ledger_private_t;
 
-/* Memory that goes with the ledger, and strings in it. */
+/* Memory that goes when the ledger is closed again. */
 void *ledger_alloc(ledger_t *l, size_t size);
+void ledger_alloc_reset(ledger_t *l);
+
 reco_str_t ledger_word(ledger_t *l, reco_str_t s);
+
+/* Sets l->model. False after a message. */
+bool ledger_choose_model(ledger_t *l, const char *wanted);
+
+/* ledger_session.c: marks where sessions begin and end, and tells of each
+ * return. by_customer: decisions by customer, time and id. */
+typedef void (*ledger_return_pt)(void *data, ledger_decision_t *d,
+    uint64_t time_ms);
+void ledger_sessions(ledger_decision_t **by_customer, size_t n,
+    uint64_t episode_gap_ms, ledger_return_pt visit, void *data);
 
 #endif /* RECO_LEDGER_H */

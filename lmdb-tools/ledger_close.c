@@ -1,7 +1,7 @@
 /*
  * ledger_close.c - settles what ledger.c has read: joins facts with decisions
- * and gives each decision its outcome. Works on a ledger once; what it
- * allocates goes with the ledger, but for the sets that only the join needs.
+ * and gives each decision its outcome. What it allocates lives until the
+ * ledger is closed again, but for the sets that only the join needs.
  *
  * Order of things: records are put into the order of server time, so that of
  * two facts that exclude each other the earlier one counts, whichever file
@@ -41,6 +41,8 @@ typedef struct {
     gap_t              *gaps;
     size_t              ngaps;
     ledger_decision_t **by_customer;    /* by key's address, time, id */
+    ledger_decision_t **by_session;     /* by key's and session's address,
+                                           time, id; NULL: none is asked for */
     seen_t             *seen;
 } join_t;
 
@@ -80,6 +82,22 @@ compare_by_customer(const void *a, const void *b)
 }
 
 static int
+compare_by_session(const void *a, const void *b)
+{
+    const ledger_decision_t  *x = *(ledger_decision_t *const *) a;
+    const ledger_decision_t  *y = *(ledger_decision_t *const *) b;
+
+    if (x->customer.data != y->customer.data
+        || x->session.data == y->session.data)
+    {
+        return compare_by_customer(a, b);
+    }
+
+    return compare_u64((uintptr_t) x->session.data,
+                       (uintptr_t) y->session.data);
+}
+
+static int
 compare_rewards(const void *a, const void *b)
 {
     const ledger_reward_t  *x = a, *y = b;
@@ -104,95 +122,7 @@ compare_runs(const void *a, const void *b)
                                 : compare_u64(x->last, y->last);
 }
 
-/* ---- model, data's end, gaps -------------------------------------------- */
-
-#define MODELS_NAMED    8
-
-/* "'a', 'b'": the models of the decisions; an ellipsis where there are more
- * than fit. */
-static void
-name_models(const ledger_t *l, char *text, size_t size)
-{
-    bool                      all = true;
-    size_t                    used = 0;
-    uint32_t                  i, n = 0;
-    const char               *names[MODELS_NAMED];
-    const ledger_decision_t  *d;
-
-    for (d = l->private->by_id; d; d = d->hh.next) {
-        for (i = 0; i < n && names[i] != d->model.data; i++) { /* void */ }
-
-        if (i == n && n < MODELS_NAMED) {
-            names[n++] = d->model.data;
-        } else if (i == n) {
-            all = false;
-        }
-    }
-
-    text[0] = '\0';
-
-    for (i = 0; i < n && used < size; i++) {
-        used += (size_t) snprintf(text + used, size - used, "%s'%s'",
-                                  i ? ", " : "", names[i]);
-    }
-    if (!all && used < size) {
-        snprintf(text + used, size - used, ", ...");
-    }
-}
-
-bool
-ledger_has_decisions(const ledger_t *l, const char *model)
-{
-    char                      names[MODELS_NAMED * (RECO_MAX_ID + 8)];
-    const ledger_decision_t  *d;
-
-    for (d = l->private->by_id; d; d = d->hh.next) {
-        if (model == NULL || strcmp(model, d->model.data) == 0) {
-            return true;
-        }
-    }
-
-    if (model == NULL || l->private->by_id == NULL) {
-        tool_error("the log holds no decision");
-        return false;
-    }
-
-    name_models(l, names, sizeof(names));
-    tool_error("the log holds no decision of the model '%s' (there are: %s)",
-               model, names);
-
-    return false;
-}
-
-static bool
-choose_model(ledger_t *l, const char *wanted)
-{
-    ledger_decision_t  *d;
-    reco_str_t          found = { NULL, 0 };
-
-    if (!ledger_has_decisions(l, wanted)) {
-        return false;
-    }
-
-    if (wanted) {
-        l->model = ledger_word(l, (reco_str_t) { wanted, strlen(wanted) });
-        return true;
-    }
-
-    for (d = l->private->by_id; d; d = d->hh.next) {
-        if (found.data && found.data != d->model.data) {
-            tool_error("the log holds decisions of several models, '%s' and "
-                       "'%s' among them: choose one with --model NAME",
-                       found.data, d->model.data);
-            return false;
-        }
-        found = d->model;
-    }
-
-    l->model = found;
-
-    return true;
-}
+/* ---- data's end, gaps ---------------------------------------------------- */
 
 /* The least over the nodes of the time of their last record. */
 static uint64_t
@@ -221,13 +151,15 @@ data_end(const ledger_t *l)
 }
 
 static void
-choose_end(ledger_t *l, uint64_t wanted)
+choose_end(ledger_t *l, const ledger_options_t *options)
 {
     char        text[64];
-    uint64_t    end = data_end(l);
+    uint64_t    end, wanted = options->as_of_ms;
     reco_buf_t  b;
 
-    if (wanted > end) {
+    end = options->newest ? ledger_newest_ms(l) : data_end(l);
+
+    if (wanted > end && !options->newest) {
         reco_buf_init(&b, text, sizeof(text) - 1);
         reco_buf_time(&b, end);
         tool_warn("the log is complete up to %.*s only, and so that is when "
@@ -290,6 +222,62 @@ is_in_gap(const join_t *j, const ledger_decision_t *d)
 
 /* ---- decisions ---------------------------------------------------------- */
 
+/* Those that are in order already, as one writer's are, are left alone. */
+static void
+sort(ledger_decision_t **d, size_t n,
+    int (*compare)(const void *, const void *))
+{
+    size_t  i;
+
+    for (i = 1; i < n; i++) {
+        if (compare(&d[i - 1], &d[i]) > 0) {
+            qsort(d, n, sizeof(*d), compare);
+            return;
+        }
+    }
+}
+
+static ledger_decision_t **
+sorted_copy(const ledger_t *l, int (*compare)(const void *, const void *))
+{
+    ledger_decision_t  **copy = tool_alloc(l->n * sizeof(*copy));
+
+    if (l->n > 0) {
+        memcpy(copy, l->decisions, l->n * sizeof(*copy));
+    }
+    sort(copy, l->n, compare);
+
+    return copy;
+}
+
+/* What an earlier close made of it. */
+static void
+reset(ledger_t *l)
+{
+    ledger_counts_t     read = l->counts;
+    ledger_decision_t  *d;
+
+    memset(&l->counts, 0, sizeof(l->counts));
+    l->counts.records = read.records;
+    l->counts.repeated = read.repeated;
+    l->counts.forgotten = read.forgotten;
+    l->counts.corrupt = read.corrupt;
+
+    free(l->decisions);
+    l->decisions = NULL;
+    l->n = 0;
+
+    for (d = l->private->by_id; d; d = d->hh.next) {
+        d->facts = NULL;
+        d->reward = 0;
+        d->weight = 0;
+        d->outcome = LEDGER_OPEN;
+        d->begins = d->ends = false;
+    }
+
+    ledger_alloc_reset(l);
+}
+
 static void
 collect_decisions(join_t *j)
 {
@@ -312,31 +300,39 @@ collect_decisions(join_t *j)
         l->decisions[l->n++] = d;
     }
 
-    qsort(l->decisions, l->n, sizeof(*l->decisions), compare_decisions);
+    sort(l->decisions, l->n, compare_decisions);
     l->counts.decisions = l->n;
-
-    j->by_customer = tool_alloc(l->n * sizeof(*j->by_customer));
-    memcpy(j->by_customer, l->decisions, l->n * sizeof(*j->by_customer));
-    qsort(j->by_customer, l->n, sizeof(*j->by_customer), compare_by_customer);
+    j->by_customer = sorted_copy(l, compare_by_customer);
 }
 
-/* The customer's last decision at or before that time. */
+/* The customer's last decision at or before that time; where a session is
+ * named, of that session. */
 static ledger_decision_t *
-last_decision(const join_t *j, reco_str_t customer, uint64_t time_ms)
+last_decision(join_t *j, const ledger_reward_t *r)
 {
-    size_t              low = 0, high = j->ledger->n, mid;
-    ledger_decision_t  *d;
+    bool                 session = r->session.len > 0;
+    size_t               low = 0, high = j->ledger->n, mid;
+    ledger_decision_t   *d, **list, wanted = { .time_ms = r->time_ms };
 
-    if (customer.len == 0) {
+    if (r->customer.len == 0) {
         return NULL;
     }
 
+    if (session && j->by_session == NULL) {
+        j->by_session = sorted_copy(j->ledger, compare_by_session);
+    }
+
+    wanted.customer = r->customer;
+    wanted.session = r->session;
+    memset(&wanted.id, 0xff, sizeof(wanted.id));
+    list = session ? j->by_session : j->by_customer;
+    d = &wanted;
+
     while (low < high) {            /* first one behind */
         mid = low + (high - low) / 2;
-        d = j->by_customer[mid];
 
-        if ((uintptr_t) d->customer.data < (uintptr_t) customer.data
-            || (d->customer.data == customer.data && d->time_ms <= time_ms))
+        if ((session ? compare_by_session : compare_by_customer)
+            (&list[mid], &d) <= 0)
         {
             low = mid + 1;
         } else {
@@ -344,9 +340,10 @@ last_decision(const join_t *j, reco_str_t customer, uint64_t time_ms)
         }
     }
 
-    d = low > 0 ? j->by_customer[low - 1] : NULL;
+    d = low > 0 ? list[low - 1] : NULL;
 
-    return d && d->customer.data == customer.data ? d : NULL;
+    return d && d->customer.data == r->customer.data
+           && (!session || d->session.data == r->session.data) ? d : NULL;
 }
 
 /* ---- facts -------------------------------------------------------------- */
@@ -470,21 +467,83 @@ fate_by_terms(const reco_reward_t *reward, reco_str_t name, uint64_t age_ms)
     return fate;
 }
 
+/* Among the decision's facts by time, after those of the same time. */
 static void
-attach(join_t *j, ledger_decision_t *d, const ledger_reward_t *r,
-    const reco_fact_t *fact)
+attach(join_t *j, ledger_decision_t *d, const ledger_fact_t *fact)
 {
     ledger_fact_t  *f = ledger_alloc(j->ledger, sizeof(*f)), **end;
 
-    f->next = NULL;
-    f->name = fact->name;
-    f->value = fact->value;
-    f->time_ms = r->time_ms;
-    f->slot = r->action.len > 0 ? slot_of(d, r->action)
-              : d->nslate == 1 ? 0 : -1;
+    for (end = &d->facts; *end && (*end)->time_ms <= fact->time_ms;
+         end = &(*end)->next)
+    {
+        /* void */
+    }
 
-    for (end = &d->facts; *end; end = &(*end)->next) { /* void */ }
+    *f = *fact;
+    f->next = *end;
     *end = f;
+}
+
+static void
+attach_logged(join_t *j, ledger_decision_t *d, const ledger_reward_t *r,
+    const reco_fact_t *fact)
+{
+    attach(j, d, &(ledger_fact_t) {
+        .name = fact->name, .value = fact->value, .time_ms = r->time_ms,
+        .slot = r->action.len > 0 ? slot_of(d, r->action)
+                : d->nslate == 1 ? 0 : -1,
+    });
+}
+
+/* A next session began. */
+static void
+on_return(void *data, ledger_decision_t *d, uint64_t time_ms)
+{
+    join_t               *j = data;
+    uint32_t              i, k;
+    const reco_term_t    *t;
+    const reco_reward_t  *reward = j->ledger->reward;
+
+    for (i = 0; i < reward->nterms; i++) {
+        t = &reward->terms[i];
+
+        if (!t->next_session || time_ms - d->time_ms > t->window_ms) {
+            continue;
+        }
+
+        /* another term of the same fact may have given it */
+        for (k = 0; k < i && !(reward->terms[k].next_session
+                               && reco_str_equal(reward->terms[k].fact,
+                                                 t->fact)
+                               && time_ms - d->time_ms
+                                  <= reward->terms[k].window_ms); k++)
+        {
+            /* void */
+        }
+
+        if (k == i) {
+            j->ledger->counts.returns++;
+            attach(j, d, &(ledger_fact_t) {
+                .name = t->fact, .value = 1, .time_ms = time_ms,
+                .slot = d->nslate == 1 ? 0 : -1,
+            });
+        }
+    }
+}
+
+/* A reward from before what is kept counts no more; but the same one sent
+ * again shall not count either. */
+static void
+remember(join_t *j, const ledger_reward_t *r)
+{
+    uint32_t    i;
+    fact_key_t  key;
+
+    for (i = 0; i < r->nfacts; i++) {
+        fact_key(&key, r, &r->facts[i]);
+        key.customer = r->customer.data;
+        mark_seen(j, &key);
+    }
 }
 
 static void
@@ -500,7 +559,7 @@ join_reward(join_t *j, const ledger_reward_t *r)
             d = NULL;
         }
     } else {
-        d = last_decision(j, r->customer, r->time_ms);
+        d = last_decision(j, r);
     }
 
     record = fate_of_record(r, d);
@@ -522,9 +581,39 @@ join_reward(join_t *j, const ledger_reward_t *r)
         j->ledger->counts.facts[fate]++;
 
         if (fate == LEDGER_FACT_COUNTED) {
-            attach(j, d, r, &r->facts[i]);
+            attach_logged(j, d, r, &r->facts[i]);
         }
     }
+}
+
+/* By time; what was read twice is dropped. */
+static void
+sort_rewards(ledger_t *l)
+{
+    bool               sorted = true;
+    size_t             i, n;
+    ledger_private_t  *p = l->private;
+
+    for (i = 1; i < p->nrewards && sorted; i++) {
+        sorted = compare_rewards(&p->rewards[i - 1], &p->rewards[i]) < 0;
+    }
+
+    if (sorted) {
+        return;
+    }
+
+    qsort(p->rewards, p->nrewards, sizeof(*p->rewards), compare_rewards);
+
+    for (i = 1, n = 1; i < p->nrewards; i++) {
+        if (compare_rewards(&p->rewards[n - 1], &p->rewards[i]) == 0) {
+            l->counts.repeated++;
+            free(p->rewards[i].facts);
+        } else {
+            p->rewards[n++] = p->rewards[i];
+        }
+    }
+
+    p->nrewards = n;
 }
 
 static void
@@ -532,20 +621,12 @@ join_rewards(join_t *j)
 {
     size_t                  i;
     ledger_t               *l = j->ledger;
-    const ledger_reward_t  *r = l->private->rewards, *before = NULL;
+    const ledger_reward_t  *r;
 
-    if (l->private->nrewards > 1) {
-        qsort(l->private->rewards, l->private->nrewards, sizeof(*r),
-              compare_rewards);
-    }
+    sort_rewards(l);
 
-    for (i = 0; i < l->private->nrewards; i++, r++) {
-        if (before && compare_rewards(before, r) == 0) {
-            l->counts.repeated++;
-            continue;
-        }
-
-        before = r;
+    for (i = 0; i < l->private->nrewards; i++) {
+        r = &l->private->rewards[i];
 
         if (r->model.data != j->model) {
             continue;
@@ -553,6 +634,8 @@ join_rewards(join_t *j)
 
         if (r->time_ms > l->as_of_ms) {
             l->counts.after++;
+        } else if (r->time_ms < l->private->from_ms) {
+            remember(j, r);
         } else {
             join_reward(j, r);
         }
@@ -622,7 +705,9 @@ ledger_close(ledger_t *l, const ledger_options_t *options)
     size_t  i;
     join_t  j = { .ledger = l, .live = options->live };
 
-    if (!choose_model(l, options->model)) {
+    reset(l);
+
+    if (!ledger_choose_model(l, options->model)) {
         return false;
     }
 
@@ -631,10 +716,12 @@ ledger_close(ledger_t *l, const ledger_options_t *options)
     l->reward = options->reward;
     l->live = options->live;
 
-    choose_end(l, options->as_of_ms);
+    choose_end(l, options);
     find_gaps(&j);
     collect_decisions(&j);
     join_rewards(&j);
+    ledger_sessions(j.by_customer, l->n, options->episode_gap_ms, on_return,
+                    &j);
 
     for (i = 0; i < l->n; i++) {
         settle(&j, l->decisions[i]);
@@ -642,42 +729,8 @@ ledger_close(ledger_t *l, const ledger_options_t *options)
 
     HASH_CLEAR(hh, j.seen);
     free(j.by_customer);
+    free(j.by_session);
     free(j.gaps);
 
     return true;
-}
-
-const char *
-ledger_only_fact(ledger_t *l, const char *model)
-{
-    size_t                  i;
-    uint32_t                k;
-    const char             *found = NULL, *name;
-    const ledger_reward_t  *r;
-
-    for (i = 0; i < l->private->nrewards; i++) {
-        r = &l->private->rewards[i];
-
-        if (model && strcmp(model, r->model.data) != 0) {
-            continue;
-        }
-
-        for (k = 0; k < r->nfacts; k++) {
-            name = r->facts[k].name.data;
-
-            if (found && found != name) {
-                tool_error("the log holds several kinds of facts, '%s' and "
-                           "'%s' among them: name the one that is the reward, "
-                           "or give a spec", found, name);
-                return NULL;
-            }
-            found = name;
-        }
-    }
-
-    if (found == NULL) {
-        tool_error("the log holds no reward");
-    }
-
-    return found;
 }

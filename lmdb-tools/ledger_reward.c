@@ -212,6 +212,12 @@ ledger_json(const ledger_t *l)
                               LEDGER_NOUTCOMES));
     json_object_set_new(object, "facts",
                         named(fate_names, c->facts, 0, LEDGER_NFACTS));
+    if (c->returns > 0) {
+        json_object_set_new(object, "returns", integer(c->returns));
+    }
+    if (c->forgotten > 0) {
+        json_object_set_new(object, "forgotten", integer(c->forgotten));
+    }
     json_object_set_new(object, "records", integer(c->records));
     json_object_set_new(object, "repeated", integer(c->repeated));
     json_object_set_new(object, "after", integer(c->after));
@@ -265,7 +271,9 @@ ledger_print(const ledger_t *l, FILE *out)
         print_count(out, name, c->facts[i]);
     }
 
+    print_count(out, "next sessions", c->returns);
     print_count(out, "records repeated", c->repeated);
+    print_count(out, "records forgotten", c->forgotten);
     print_count(out, "records after the end", c->after);
     print_count(out, "lines corrupt", c->corrupt);
     print_count(out, "gaps", c->gaps);
