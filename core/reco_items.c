@@ -279,15 +279,15 @@ bound(const select_t *s, const reco_list_entry_t *c)
     return c->item & LOOKED_UP ? c->score : c->score * s->factor;
 }
 
-/* Of equal ones first what has not been looked up, so that of equal scores
- * the item of the lower index is shown first. */
+/* Of equal ones the item of lower index. */
 static bool
 comes_before(const select_t *s, const reco_list_entry_t *a,
     const reco_list_entry_t *b)
 {
     double  x = bound(s, a), y = bound(s, b);
 
-    return x != y ? x > y : a->item < b->item;
+    return x != y ? x > y
+                  : (a->item & ~LOOKED_UP) < (b->item & ~LOOKED_UP);
 }
 
 static void
