@@ -1,6 +1,6 @@
 /*
  * reco_spec.c - a spec's text to a model, and a spec's text to a spec's text
- * with its quantiles resolved. The JSON tree lives only within the call.
+ * with what was learned from data. The JSON tree lives only within the call.
  */
 
 #include "reco_spec_internal.h"
@@ -376,34 +376,59 @@ reco_spec_read(reco_str_t text, reco_model_t **model, reco_str_t *actions_file,
 }
 
 
-/* ---- resolving quantiles ------------------------------------------------ */
+/* ---- what is learned from data ------------------------------------------ */
 
+/* obj.name = array; takes the array. */
 static bool
-set_edges(json_t *feature, const double *edges, uint32_t nedges)
+set_array(json_t *obj, const char *name, json_t *array)
+{
+    return array != NULL && json_object_set_new(obj, name, array) == 0;
+}
+
+
+static json_t *
+edges_array(const reco_learned_t *l)
 {
     json_t    *array;
     uint32_t   i;
 
     array = json_array();
-    if (array == NULL) {
-        return false;
-    }
 
-    for (i = 0; i < nedges; i++) {
-        if (json_array_append_new(array, json_real(edges[i])) != 0) {
+    for (i = 0; array != NULL && i < l->nedges; i++) {
+        if (json_array_append_new(array, json_real(l->edges[i])) != 0) {
             json_decref(array);
-            return false;
+            return NULL;
         }
     }
 
-    return json_object_set_new(json_object_get(feature, "bins"), "edges",
-                               array) == 0;
+    return array;
+}
+
+
+static json_t *
+words_array(const reco_learned_t *l)
+{
+    json_t    *array;
+    uint32_t   i;
+
+    array = json_array();
+
+    for (i = 0; array != NULL && i < l->nwords; i++) {
+        if (json_array_append_new(array, json_stringn(l->words[i].data,
+                                                      l->words[i].len)) != 0)
+        {
+            json_decref(array);
+            return NULL;
+        }
+    }
+
+    return array;
 }
 
 
 static reco_status_t
-check_edges(const reco_feature_t *f, uint32_t feature, const double *edges,
-    uint32_t nedges, reco_error_t *err)
+check_edges(const reco_feature_t *f, uint32_t feature,
+    const reco_learned_t *l, reco_error_t *err)
 {
     uint32_t     i;
     reco_spec_t  sp = { .err = err, .path = "$", .len = 1 };
@@ -412,14 +437,16 @@ check_edges(const reco_feature_t *f, uint32_t feature, const double *edges,
     reco_spec_push_index(&sp, feature);
     reco_spec_push(&sp, "bins");
 
-    if (nedges >= f->quantiles) {
+    if (l->nedges >= f->quantiles) {
         reco_spec_fail(&sp, "has %u edges, at most %u make %u quantiles",
-                       nedges, f->quantiles - 1, f->quantiles);
+                       l->nedges, f->quantiles - 1, f->quantiles);
         return RECO_INVALID;
     }
 
-    for (i = 0; i < nedges; i++) {
-        if (!isfinite(edges[i]) || (i > 0 && !(edges[i] > edges[i - 1]))) {
+    for (i = 0; i < l->nedges; i++) {
+        if (!isfinite(l->edges[i])
+            || (i > 0 && !(l->edges[i] > l->edges[i - 1])))
+        {
             reco_spec_fail(&sp, "edge %u is not a number above the one before",
                            i);
             return RECO_INVALID;
@@ -430,15 +457,63 @@ check_edges(const reco_feature_t *f, uint32_t feature, const double *edges,
 }
 
 
+static reco_status_t
+check_words(const reco_feature_t *f, uint32_t feature,
+    const reco_learned_t *l, reco_error_t *err)
+{
+    reco_spec_t  sp = { .err = err, .path = "$", .len = 1 };
+
+    reco_spec_push(&sp, "features");
+    reco_spec_push_index(&sp, feature);
+    reco_spec_push(&sp, "vocabulary");
+
+    if (l->nwords == 0 || l->nwords > f->top) {
+        reco_spec_fail(&sp, "has %u words, 1 to %u are wanted", l->nwords,
+                       f->top);
+        return RECO_INVALID;
+    }
+
+    return RECO_OK;
+}
+
+
+static reco_status_t
+resolve_feature(json_t *obj, const reco_feature_t *f, uint32_t feature,
+    const reco_learned_t *l, reco_error_t *err)
+{
+    bool           set;
+    reco_status_t  status;
+
+    if (!l->known || (f->quantiles == 0 && f->top == 0)) {
+        return RECO_OK;
+    }
+
+    if (f->quantiles != 0) {
+        status = check_edges(f, feature, l, err);
+        set = status == RECO_OK
+              && set_array(json_object_get(obj, "bins"), "edges",
+                           edges_array(l));
+    } else {
+        status = check_words(f, feature, l, err);
+        set = status == RECO_OK
+              && set_array(json_object_get(obj, "vocabulary"), "words",
+                           words_array(l));
+    }
+
+    return status != RECO_OK || set
+           ? status
+           : reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
+}
+
+
 reco_status_t
 reco_spec_resolve(reco_str_t text, const reco_model_t *model,
-    double *const *edges, const uint32_t *nedges, char **out, size_t *out_len,
+    const reco_learned_t *learned, char **out, size_t *out_len,
     reco_error_t *err)
 {
-    json_t                *root, *features;
-    uint32_t               i;
-    reco_status_t          status;
-    const reco_feature_t  *f;
+    json_t         *root, *features;
+    uint32_t        i;
+    reco_status_t   status;
 
     *out = NULL;
     *out_len = 0;
@@ -451,35 +526,24 @@ reco_spec_resolve(reco_str_t text, const reco_model_t *model,
     status = RECO_OK;
     features = json_object_get(root, "features");
 
-    for (i = 0; i < model->nfeatures && edges != NULL; i++) {
-        f = &model->features[i];
-
-        if (f->quantiles == 0 || (edges[i] == NULL && nedges[i] != 0)) {
-            continue;
-        }
-
-        status = check_edges(f, i, edges[i], nedges[i], err);
-        if (status != RECO_OK) {
-            goto done;
-        }
-
-        if (!set_edges(json_array_get(features, i), edges[i], nedges[i])) {
-            goto no_memory;
-        }
+    for (i = 0;
+         i < model->nfeatures && learned != NULL && status == RECO_OK;
+         i++)
+    {
+        status = resolve_feature(json_array_get(features, i),
+                                 &model->features[i], i, &learned[i], err);
     }
 
-    *out = json_dumps(root, JSON_COMPACT|JSON_SORT_KEYS);
+    if (status == RECO_OK) {
+        *out = json_dumps(root, JSON_COMPACT|JSON_SORT_KEYS);
 
-    if (*out != NULL) {
-        *out_len = strlen(*out);
-        goto done;
+        if (*out != NULL) {
+            *out_len = strlen(*out);
+        } else {
+            status = reco_error_set(err, RECO_NO_MEMORY, NULL,
+                                    "out of memory");
+        }
     }
-
-no_memory:
-
-    status = reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
-
-done:
 
     json_decref(root);
 

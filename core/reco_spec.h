@@ -28,12 +28,22 @@ reco_status_t reco_spec_bind(reco_model_t *model,
     const reco_action_t *actions, uint32_t nactions,
     const reco_str_t *customer_fields, uint32_t nfields, reco_error_t *err);
 
-/* The spec's text with edges[f] (rising, nedges[f] of them) written into the
- * "bins" of each feature f that asked for quantiles, as {"quantiles": q,
- * "edges": [...]}: what a snapshot carries. Compact, keys sorted, so that the
- * same spec gives the same bytes. *out is malloc'ed. */
+/* What a feature learned from data. */
+typedef struct {
+    bool         known;
+    double      *edges;         /* number with quantiles: rising */
+    uint32_t     nedges;
+    reco_str_t  *words;         /* category with "top": each once */
+    uint32_t     nwords;
+} reco_learned_t;
+
+/* The spec's text with what learned[f] knows written into each feature f that
+ * leaves it to the data: "bins" as {"quantiles": q, "edges": [...]},
+ * "vocabulary" as {"top": n, "words": [...]}: what a snapshot carries. NULL
+ * for 'learned': nothing is. Compact, keys sorted, so that the same spec gives
+ * the same bytes. *out is malloc'ed. */
 reco_status_t reco_spec_resolve(reco_str_t text, const reco_model_t *model,
-    double *const *edges, const uint32_t *nedges, char **out, size_t *out_len,
+    const reco_learned_t *learned, char **out, size_t *out_len,
     reco_error_t *err);
 
 /* Checks and converts a value for a feature the way a request's value is:

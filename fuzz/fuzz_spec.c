@@ -31,21 +31,22 @@ try_resolve(reco_str_t text, const reco_model_t *model)
 {
     char                 *resolved;
     size_t                len;
-    uint32_t              i, nedges[RECO_MAX_FEATURES];
+    uint32_t              i;
     reco_model_t         *again;
     reco_error_t          err;
-    double               *edges[RECO_MAX_FEATURES];
+    reco_learned_t        learned[RECO_MAX_FEATURES];
     static double         rising[EDGES] = { -1.5, 0, 1e9 };
+    static reco_str_t     words[] = { { "x", 1 } };
 
     for (i = 0; i < model->nfeatures; i++) {
-        edges[i] = rising;
-        nedges[i] = model->features[i].quantiles != 0 ? EDGES : 0;
-        if (nedges[i] >= model->features[i].quantiles) {
-            nedges[i] = model->features[i].quantiles != 0;
+        learned[i] = (reco_learned_t) { true, rising, 0, words, 1 };
+        learned[i].nedges = model->features[i].quantiles != 0 ? EDGES : 0;
+        if (learned[i].nedges >= model->features[i].quantiles) {
+            learned[i].nedges = model->features[i].quantiles != 0;
         }
     }
 
-    if (reco_spec_resolve(text, model, edges, nedges, &resolved, &len, &err)
+    if (reco_spec_resolve(text, model, learned, &resolved, &len, &err)
         != RECO_OK)
     {
         (void) fprintf(stderr, "%s: %s\n", err.field, err.message);

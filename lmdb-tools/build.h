@@ -7,6 +7,7 @@
 #define RECO_BUILD_H
 
 #include "reco_snapshot.h"
+#include "reco_spec.h"
 #include "tool.h"
 
 /* ---- catalogue ---------------------------------------------------------- */
@@ -48,13 +49,19 @@ bool build_open_customers(build_customers_t *c, const char *path,
     const reco_model_t *model, const reco_secret_t *secret);
 void build_close_customers(build_customers_t *c);
 
-/* Learns the edges of the features whose bins ask for quantiles:
- * edges[f][0 .. nedges[f] - 1], malloc'ed, for feature f; NULL for others. */
-bool build_learn_edges(build_customers_t *c, const reco_model_t *model,
-    double **edges, uint32_t *nedges);
-
 /* Gives every row to the builder. */
 bool build_add_customers(build_customers_t *c, reco_builder_t *builder);
+
+/* ---- what is learned from data ------------------------------------------ */
+
+/* Whether its bins or its vocabulary are still to be learned. */
+bool build_wants_learning(const reco_feature_t *f);
+
+/* Fills learned[f] (all zeros before) for each feature f that wants learning,
+ * from the CSV files 'samples', then 'customers' (either may be NULL). */
+bool build_learn(const char *spec, const char *samples, const char *customers,
+    const reco_model_t *model, reco_learned_t *learned);
+void build_free_learned(reco_learned_t *learned, uint32_t n);
 
 /* ---- values ------------------------------------------------------------- */
 

@@ -1,22 +1,13 @@
 /*
  * build_customers.c - customer records from CSV, a row at a time: every
  * column but the customer's id becomes a field of the record, under the
- * column's name. The file is read twice where bins are to be learned from it.
+ * column's name.
  */
 
 #include "build.h"
-#include "quantiles.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* The values of a column whose quantiles are wanted. */
-typedef struct {
-    uint32_t   feature;
-    uint32_t   field;
-    double    *values;
-    size_t     n, room;
-} sample_t;
 
 /* ---- columns ------------------------------------------------------------ */
 
@@ -204,118 +195,6 @@ each_row(build_customers_t *c, const char *label, row_pt row, void *data)
     }
 
     return ok && rc == TOOL_CSV_END;
-}
-
-/* ---- quantiles ---------------------------------------------------------- */
-
-typedef struct {
-    sample_t  *samples;
-    uint32_t   n;
-} samples_t;
-
-static bool
-sample_row(build_customers_t *c, const reco_str_t *fields, void *data)
-{
-    uint32_t              i;
-    sample_t             *s;
-    samples_t            *all = data;
-    reco_value_t          v;
-    const build_field_t  *f;
-
-    for (i = 0; i < all->n; i++) {
-        s = &all->samples[i];
-        f = &c->fields[s->field];
-        if (!convert(c, f, fields[f->column], &v)) {
-            return false;
-        }
-        if (v.kind == RECO_VALUE_MISSING) {
-            continue;
-        }
-        if (s->n == s->room) {
-            s->room = s->room ? 2 * s->room : 1024;
-            s->values = tool_realloc(s->values, s->room * sizeof(double));
-        }
-        s->values[s->n++] = v.number;
-    }
-
-    return true;
-}
-
-/* The first of the feature's customer fields that the file has. */
-static bool
-find_sample(const build_customers_t *c, const reco_model_t *model,
-    uint32_t feature, sample_t *out)
-{
-    uint32_t               i, j;
-    const reco_feature_t  *f = &model->features[feature];
-
-    for (i = 0; i < f->nfrom; i++) {
-        for (j = 0; j < c->n; j++) {
-            if (f->from[i].source == RECO_SOURCE_CUSTOMER
-                && reco_str_equal(f->from[i].field, c->names[j]))
-            {
-                out->feature = feature;
-                out->field = j;
-                return true;
-            }
-        }
-    }
-
-    tool_error("%s: feature '%.*s' learns its quantiles from a customer "
-               "field, and there is no column for it", c->path,
-               (int) f->name.len, f->name.data);
-
-    return false;
-}
-
-static bool
-learn(const build_customers_t *c, const reco_model_t *model, sample_t *s,
-    double **edges, uint32_t *nedges)
-{
-    uint32_t               q;
-    const reco_feature_t  *f = &model->features[s->feature];
-
-    if (s->n == 0) {
-        tool_error("%s: feature '%.*s' learns its quantiles from column "
-                   "'%.*s', which is empty", c->path, (int) f->name.len,
-                   f->name.data, (int) c->names[s->field].len,
-                   c->names[s->field].data);
-        return false;
-    }
-
-    q = f->quantiles;
-    edges[s->feature] = tool_alloc(q * sizeof(double));
-    nedges[s->feature] = quantile_edges(s->values, s->n, q,
-                                        edges[s->feature]);
-
-    return true;
-}
-
-bool
-build_learn_edges(build_customers_t *c, const reco_model_t *model,
-    double **edges, uint32_t *nedges)
-{
-    bool       ok = true;
-    uint32_t   i;
-    samples_t  all = { tool_alloc(model->nfeatures * sizeof(sample_t)), 0 };
-
-    for (i = 0; ok && i < model->nfeatures; i++) {
-        if (model->features[i].quantiles && !model->features[i].nedges) {
-            ok = find_sample(c, model, i, &all.samples[all.n++]);
-        }
-    }
-
-    ok = ok && each_row(c, "learning bins", sample_row, &all);
-    for (i = 0; ok && i < all.n; i++) {
-        ok = learn(c, model, &all.samples[i], edges, nedges);
-    }
-
-    for (i = 0; i < all.n; i++) {
-        free(all.samples[i].values);
-    }
-    free(all.samples);
-
-    return ok;
 }
 
 /* ---- records ------------------------------------------------------------ */

@@ -14,6 +14,7 @@ typedef struct {
     const char         *spec_path;
     const char         *customers_path;
     const char         *actions_path;
+    const char         *samples_path;
     const char         *values_path;
     const char         *secret_path;
     const char         *out;
@@ -36,13 +37,15 @@ typedef struct {
 /* ---- options ------------------------------------------------------------ */
 
 enum { OPT_CUSTOMERS = 256, OPT_ACTIONS, OPT_VALUES, OPT_SECRET, OPT_AS_OF,
-       OPT_JSON, OPT_OUT };
+       OPT_JSON, OPT_OUT, OPT_SAMPLES };
 
 static const struct argp_option  options[] = {
     { "out", OPT_OUT, "FILE", 0, "the snapshot to write (needed)", 0 },
     { "customers", OPT_CUSTOMERS, "CSV", 0, "the customers' records", 0 },
     { "actions", OPT_ACTIONS, "CSV", 0,
       "the catalogue: id, name, price, category, active", 0 },
+    { "samples", OPT_SAMPLES, "CSV", 0,
+      "learn bins and vocabularies from its columns, named like features", 0 },
     { "values", OPT_VALUES, "CSV", 0, "the table of a table policy", 0 },
     { "secret", OPT_SECRET, "FILE", 0,
       "hash the customers' ids with this file's hash key", 0 },
@@ -66,6 +69,9 @@ on_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_ACTIONS:
         b->actions_path = arg;
+        return 0;
+    case OPT_SAMPLES:
+        b->samples_path = arg;
         return 0;
     case OPT_VALUES:
         b->values_path = arg;
@@ -180,52 +186,26 @@ read_actions(build_t *b, const reco_model_t *model, reco_str_t file)
     return ok;
 }
 
-static bool
-wants_edges(const build_t *b, const reco_model_t *model)
-{
-    uint32_t  i;
-
-    for (i = 0; i < model->nfeatures; i++) {
-        if (model->features[i].quantiles && !model->features[i].nedges) {
-            if (b->customers_path == NULL) {
-                tool_error("%s: $.features[%u].bins: quantiles are learned "
-                           "from --customers", b->spec_path, i);
-            }
-            return true;
-        }
-    }
-
-    return false;
-}
-
-/* Learns edges where they are wanted and writes them into the spec. */
+/* Learns what the spec leaves to the data and writes it into the spec. */
 static bool
 resolve(build_t *b, const reco_model_t *model)
 {
-    bool           ok = true;
-    double        *edges[RECO_MAX_FEATURES] = { NULL };
-    uint32_t       i, nedges[RECO_MAX_FEATURES] = { 0 };
-    reco_error_t   err;
+    bool             ok;
+    reco_error_t     err;
+    reco_learned_t   learned[RECO_MAX_FEATURES] = { 0 };
 
-    if (wants_edges(b, model)) {
-        ok = b->customers_path != NULL
-             && build_open_customers(&b->customers, b->customers_path, model,
-                                     b->secret)
-             && build_learn_edges(&b->customers, model, edges, nedges);
-        build_close_customers(&b->customers);
-    }
+    ok = build_learn(b->spec_path, b->samples_path, b->customers_path, model,
+                     learned);
 
     if (ok && reco_spec_resolve((reco_str_t) { b->text, b->text_len }, model,
-                                edges, nedges, &b->resolved,
-                                &b->resolved_len, &err) != RECO_OK)
+                                learned, &b->resolved, &b->resolved_len,
+                                &err) != RECO_OK)
     {
         tool_fail(b->spec_path, &err);
         ok = false;
     }
 
-    for (i = 0; i < model->nfeatures; i++) {
-        free(edges[i]);
-    }
+    build_free_learned(learned, model->nfeatures);
 
     return ok;
 }
@@ -364,22 +344,46 @@ write_snapshot(build_t *b)
 /* ---- summary ------------------------------------------------------------ */
 
 static json_t *
-learned(const reco_model_t *model)
+edges_of(const reco_feature_t *f)
 {
-    json_t                *o = json_object(), *edges;
-    uint32_t               i, j;
+    json_t    *a = json_array();
+    uint32_t   i;
+
+    for (i = 0; i < f->nedges; i++) {
+        json_array_append_new(a, json_real(f->edges[i]));
+    }
+
+    return a;
+}
+
+static json_t *
+words_of(const reco_feature_t *f)
+{
+    json_t    *a = json_array();
+    uint32_t   i;
+
+    for (i = 0; i < f->nwords; i++) {
+        json_array_append_new(a, json_stringn(f->words[i].data,
+                                              f->words[i].len));
+    }
+
+    return a;
+}
+
+/* By feature: the learned edges, or the learned words. */
+static json_t *
+learned(const reco_model_t *model, bool words)
+{
+    json_t                *o = json_object();
+    uint32_t               i;
     const reco_feature_t  *f;
 
     for (i = 0; i < model->nfeatures; i++) {
         f = &model->features[i];
-        if (f->quantiles == 0) {
-            continue;
+        if (words ? f->top : f->quantiles) {
+            json_object_setn_new(o, f->name.data, f->name.len,
+                                 words ? words_of(f) : edges_of(f));
         }
-        edges = json_array();
-        for (j = 0; j < f->nedges; j++) {
-            json_array_append_new(edges, json_real(f->edges[j]));
-        }
-        json_object_setn_new(o, f->name.data, f->name.len, edges);
     }
 
     return o;
@@ -405,13 +409,13 @@ print_summary(const build_t *b)
         return true;
     }
 
-    tool_print_json(json_pack("{s:s, s:s%, s:s%, s:i, s:I, s:I, s:I, s:o}",
+    tool_print_json(json_pack("{s:s, s:s%, s:s%, s:i, s:I, s:I, s:I, s:o, s:o}",
         "file", b->out, "model", m->name.data, m->name.len,
         "version", m->version.data, m->version.len,
         "actions", (int) m->catalogue.n,
         "customers", (json_int_t) b->customers.rows,
         "states", (json_int_t) b->states, "size", (json_int_t) st.st_size,
-        "edges", learned(m)));
+        "edges", learned(m, false), "words", learned(m, true)));
 
     return true;
 }
@@ -427,6 +431,7 @@ cmd_build(int argc, char **argv)
     ok = tool_output_is_not(b.out, b.spec_path)
          && tool_output_is_not(b.out, b.customers_path)
          && tool_output_is_not(b.out, b.actions_path)
+         && tool_output_is_not(b.out, b.samples_path)
          && tool_output_is_not(b.out, b.values_path)
          && tool_output_is_not(b.out, b.secret_path)
          && read_time(&b) && read_secret(&b) && read_spec(&b) && bind(&b);

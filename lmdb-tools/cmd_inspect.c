@@ -248,6 +248,19 @@ time_or_null(uint64_t time_ms)
 }
 
 static json_t *
+strings(const reco_str_t *s, uint32_t n)
+{
+    json_t    *a = json_array();
+    uint32_t   i;
+
+    for (i = 0; i < n; i++) {
+        json_array_append_new(a, string(s[i]));
+    }
+
+    return a;
+}
+
+static json_t *
 features(const reco_model_t *model)
 {
     json_t                *a = json_array(), *o, *edges;
@@ -265,6 +278,10 @@ features(const reco_model_t *model)
                 json_array_append_new(edges, json_real(f->edges[j]));
             }
             json_object_set_new(o, "edges", edges);
+        }
+        if (f->nwords) {
+            json_object_set_new(o, "vocabulary",
+                                strings(f->words, f->nwords));
         }
         json_array_append_new(a, o);
     }
@@ -286,19 +303,6 @@ actions(const reco_catalogue_t *c)
             "price", number_or_null(x->price),
             "category", x->category.data, x->category.len,
             "active", (int) x->active));
-    }
-
-    return a;
-}
-
-static json_t *
-strings(const reco_str_t *s, uint32_t n)
-{
-    json_t    *a = json_array();
-    uint32_t   i;
-
-    for (i = 0; i < n; i++) {
-        json_array_append_new(a, string(s[i]));
     }
 
     return a;

@@ -94,12 +94,11 @@ check_bins(const reco_model_t *model, const char *path)
     uint32_t  i;
 
     for (i = 0; i < model->nfeatures; i++) {
-        if (model->features[i].quantiles > 0
-            && model->features[i].nedges == 0)
-        {
-            tool_error("%s: $.features[%u].bins: quantiles are learned from "
-                       "customers: give a snapshot made by 'reco build'",
-                       path, i);
+        if (build_wants_learning(&model->features[i])) {
+            tool_error("%s: $.features[%u].%s are learned from data: give a "
+                       "snapshot made by 'reco build'", path, i,
+                       model->features[i].top ? "vocabulary: words"
+                                              : "bins: quantiles");
             return false;
         }
     }
@@ -112,8 +111,6 @@ open_spec(model_file_t *m, const char *path)
 {
     char          *text;
     size_t         len;
-    double       **edges;
-    uint32_t      *nedges;
     reco_str_t     file;
     reco_error_t   err;
     reco_status_t  status;
@@ -139,14 +136,8 @@ open_spec(model_file_t *m, const char *path)
     }
 
     if (status == RECO_OK) {
-        edges = tool_alloc(m->owned->nfeatures * sizeof(*edges));
-        nedges = tool_alloc(m->owned->nfeatures * sizeof(*nedges));
-        memset(edges, 0, m->owned->nfeatures * sizeof(*edges));
-        memset(nedges, 0, m->owned->nfeatures * sizeof(*nedges));
-        status = reco_spec_resolve((reco_str_t) { text, len }, m->owned,
-                                   edges, nedges, &m->text, &len, &err);
-        free(edges);
-        free(nedges);
+        status = reco_spec_resolve((reco_str_t) { text, len }, m->owned, NULL,
+                                   &m->text, &len, &err);
     }
 
     free(text);

@@ -143,6 +143,63 @@ for my $case (@quantiles) {
 }
 unlink "$dir/out/x.mdb";
 
+# ---- samples and vocabularies -------------------------------------------
+
+my @words = ({ name => 'land', type => 'category', from => ['customer'],
+               vocabulary => { top => 2 } },
+             { name => 'total', type => 'number', from => ['request'],
+               bins => { quantiles => 2 } });
+spec(features => \@words, policy => { type => 'uniform' });
+
+# FR twice; of those seen once, the bytewise first: "DE", before "GB" and "de"
+spew("$dir/in/lands.csv", <<'EOT');
+customer,land
+c1,de
+c2,FR
+c3,GB
+c4,
+c5,DE
+c6,FR
+EOT
+spew("$dir/in/samples.csv", "total,note\n3,x\n,y\n1,z\n2,\n");
+my @lands = ('--customers', "$dir/in/lands.csv");
+my @samples = ('--samples', "$dir/in/samples.csv");
+$summary = reco_json('build', "$dir/in/spec.json", '--out', "$dir/out/x.mdb",
+                     @lands, @samples, '--json');
+is_deeply($summary->{words}, { land => ['DE', 'FR'] },
+          'the most frequent words, ties bytewise');
+is_deeply($summary->{edges}, { total => [2] },
+          'bins of a feature of the request, from --samples');
+my ($land) = @{reco_json('inspect', "$dir/out/x.mdb", '--json')->{features}};
+is_deeply($land->{vocabulary}, ['DE', 'FR'], 'the snapshot knows its words');
+
+spew("$dir/in/samples.csv", "total,land\n3,IE\n1,IE\n2,\n");
+$summary = reco_json('build', "$dir/in/spec.json", '--out', "$dir/out/x.mdb",
+                     @lands, @samples, '--json');
+is_deeply($summary->{words}, { land => ['IE'] },
+          'samples go before customers; fewer words than wanted');
+$summary = reco_json('build', "$dir/in/spec.json", '--out', "$dir/out/x.mdb",
+                     @samples, '--json');
+is($summary->{customers}, 0, 'samples alone');
+
+my @wrong_samples = (
+    ["land\nIE\n", qr/feature 'total' learns its quantiles .* no column/],
+    ["land,total\nIE,\n", qr/'total' learns .* column 'total', which is empty/],
+    ["land,total\n,1\n", qr/'land' learns its vocabulary .* which is empty/],
+    ["land,total\nIE,much\n",
+     qr/samples\.csv:2: column 'total': 'much' is not a number/],
+    ["total,land\n1,\xff\n", qr/samples\.csv:2: column 'land': .*UTF-8/],
+);
+for my $case (@wrong_samples) {
+    my ($text, $words) = @$case;
+
+    spew("$dir/in/samples.csv", $text);
+    ($status, $out, $err) = build(@samples);
+    is($status, 1, "samples $words: fails");
+    like($err, $words, "samples $words: words");
+}
+unlink "$dir/out/x.mdb";
+
 # ---- the same bytes -----------------------------------------------------
 
 spec();
@@ -265,7 +322,7 @@ refused('a rule on no action', qr/spec\.json: \$\.rules\[0\]\.deny\[0\]: /,
 with_features({ name => 'x', type => 'number', from => ['customer'],
                 bins => { quantiles => 4 } });
 refused('quantiles without data',
-        qr/\$\.features\[0\]\.bins: quantiles are learned from --customers/);
+        qr/\$\.features\[0\]\.bins: is learned from --customers or --samples/);
 refused('quantiles without a column',
         qr/feature 'x' learns .* no column for it/, @customers);
 

@@ -305,15 +305,16 @@ static void
 resolved_quantiles(void **state)
 {
     char           *out;
-    double          x[] = { 0.5, 2, 3, 4 }, *edges[] = { NULL, x, NULL };
+    double          x[] = { 0.5, 2, 3, 4 };
     size_t          len;
-    uint32_t        nedges[] = { 0, 2, 0 };
     reco_model_t   *m;
+    reco_learned_t  learned[] = { { 0 }, { true, x, 2, NULL, 0 },
+                                  { true, NULL, 0, NULL, 0 } };
 
     (void) state;
 
     m = unbound(QUANTILES);
-    assert_int_equal(reco_spec_resolve(RECO_STR(QUANTILES), m, edges, nedges,
+    assert_int_equal(reco_spec_resolve(RECO_STR(QUANTILES), m, learned,
                                        &out, &len, &err), RECO_OK);
     assert_string_equal(out, RESOLVED);
     assert_int_equal(len, strlen(out));
@@ -329,22 +330,139 @@ resolved_quantiles(void **state)
     free(out);
 
     /* what is resolved stays so */
-    assert_int_equal(reco_spec_resolve(RECO_STR(RESOLVED), m, NULL, NULL,
+    assert_int_equal(reco_spec_resolve(RECO_STR(RESOLVED), m, NULL,
                                        &out, &len, &err), RECO_OK);
     assert_string_equal(out, RESOLVED);
     free(out);
 
     x[1] = 0.5;
-    assert_int_equal(reco_spec_resolve(RECO_STR(QUANTILES), m, edges, nedges,
+    assert_int_equal(reco_spec_resolve(RECO_STR(QUANTILES), m, learned,
                                        &out, &len, &err), RECO_INVALID);
     assert_string_equal(err.field, "$.features[1].bins");
     assert_null(out);
 
     x[1] = 2;
-    nedges[1] = 4;
-    assert_int_equal(reco_spec_resolve(RECO_STR(QUANTILES), m, edges, nedges,
+    learned[1].nedges = 4;
+    assert_int_equal(reco_spec_resolve(RECO_STR(QUANTILES), m, learned,
                                        &out, &len, &err), RECO_INVALID);
     assert_string_equal(err.field, "$.features[1].bins");
+    reco_model_free(m);
+}
+
+
+#define TOP_2  "{\"actions\":[],\"features\":[{\"name\":\"c\"," \
+    "\"type\":\"category\",\"vocabulary\":{\"top\":2%s}}]," \
+    "\"model\":\"m\"}"
+
+static void
+resolved_vocabulary(void **state)
+{
+    char            spec[256], expected[256], *out;
+    size_t          len;
+    reco_str_t      words[] = { RECO_STR("b"), RECO_STR("aa"),
+                                RECO_STR("a") };
+    reco_model_t   *m;
+    reco_learned_t  learned = { true, NULL, 0, words, 2 };
+
+    (void) state;
+
+    snprintf(spec, sizeof(spec), TOP_2, "");
+    snprintf(expected, sizeof(expected), TOP_2, ",\"words\":[\"b\",\"aa\"]");
+    m = unbound(spec);
+    assert_int_equal(m->features[0].top, 2);
+    assert_int_equal(m->features[0].nwords, 0);
+
+    assert_int_equal(reco_spec_resolve(fixture_str(spec), m, &learned, &out,
+                                       &len, &err), RECO_OK);
+    assert_string_equal(out, expected);
+    reco_model_free(m);
+
+    /* in the model they rise */
+    m = unbound(out);
+    free(out);
+    assert_int_equal(m->features[0].nwords, 2);
+    assert_str(m->features[0].words[0], "aa");
+    assert_str(m->features[0].words[1], "b");
+
+    learned.nwords = 3;
+    assert_int_equal(reco_spec_resolve(fixture_str(spec), m, &learned, &out,
+                                       &len, &err), RECO_INVALID);
+    assert_string_equal(err.field, "$.features[0].vocabulary");
+    learned.nwords = 0;
+    assert_int_equal(reco_spec_resolve(fixture_str(spec), m, &learned, &out,
+                                       &len, &err), RECO_INVALID);
+    assert_null(out);
+    reco_model_free(m);
+}
+
+
+/* ---- learning, history, coarser states ---------------------------------- */
+
+static void
+learning_and_history(void **state)
+{
+    reco_model_t  *m;
+
+    (void) state;
+
+    m = unbound("{\"model\": \"m\", " A "}");
+    assert_true(m->learning.learning_rate == 0.01);
+    assert_true(m->learning.discount_factor == 0.95);
+    assert_int_equal(m->learning.episode_gap_ms, 1800000);
+    assert_true(m->learning.shrinkage == 10);
+    assert_int_equal(m->learning.max_states, 1000000);
+    assert_int_equal(m->history.recommendations_ms, 0);
+    reco_model_free(m);
+
+    m = unbound("{\"model\": \"m\", " A ", \"learning\":"
+        "{\"learning_rate\": 1, \"discount_factor\": 0, \"episode_gap\":"
+        " \"1h\", \"shrinkage\": 0, \"max_states\": 4294967295,"
+        " \"description\": \"x\"}, \"history\": {\"recommendations\":"
+        " \"7d\", \"agent\": \"30d\", \"rewards\": \"90d\"}}");
+    assert_true(m->learning.learning_rate == 1);
+    assert_true(m->learning.discount_factor == 0);
+    assert_int_equal(m->learning.episode_gap_ms, 3600000);
+    assert_true(m->learning.shrinkage == 0);
+    assert_int_equal(m->learning.max_states, 4294967295u);
+    assert_int_equal(m->history.recommendations_ms, 604800000);
+    assert_int_equal(m->history.agent_ms, 2592000000u);
+    assert_int_equal(m->history.rewards_ms, 7776000000u);
+    reco_model_free(m);
+}
+
+
+static void
+coarser_states(void **state)
+{
+    reco_model_t          *m;
+    const reco_policy_t   *p;
+
+    (void) state;
+
+    m = unbound("{\"model\": \"m\", " A ", \"features\": ["
+        "{\"name\": \"a\", \"type\": \"category\"},"
+        "{\"name\": \"b\", \"type\": \"category\"}], \"policy\":"
+        "{\"type\": \"q_table\", \"backoff\": [[\"b\"], []],"
+        " \"min_visits\": 20, \"epsilon\":"
+        " {\"start\": 1, \"end\": 0.1, \"visits\": 200}}}");
+    p = &m->policy;
+    assert_int_equal(p->nlevels, 3);
+    assert_int_equal(p->levels[0].n, 2);
+    assert_int_equal(p->levels[1].n, 1);
+    assert_int_equal(p->levels[1].features[0], 1);
+    assert_int_equal(p->levels[2].n, 0);
+    assert_int_equal(p->min_visits, 20);
+    assert_true(p->epsilon == 0.1 && p->epsilon_start == 1);
+    assert_int_equal(p->epsilon_visits, 200);
+    reco_model_free(m);
+
+    m = unbound("{\"model\": \"m\", " A ", \"policy\":"
+                "{\"type\": \"q_table\"}}");
+    p = &m->policy;
+    assert_int_equal(p->nlevels, 1);
+    assert_int_equal(p->min_visits, 0);
+    assert_true(p->epsilon == 0.1 && p->epsilon_start == 0.1);
+    assert_int_equal(p->epsilon_visits, 0);
     reco_model_free(m);
 }
 
@@ -396,6 +514,9 @@ main(void)
         cmocka_unit_test(inline_catalogue_has_no_file),
         cmocka_unit_test(columns),
         cmocka_unit_test(resolved_quantiles),
+        cmocka_unit_test(resolved_vocabulary),
+        cmocka_unit_test(learning_and_history),
+        cmocka_unit_test(coarser_states),
         cmocka_unit_test(durations),
     };
 
