@@ -15,7 +15,7 @@ use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(run need folder absolute start_nginx stop_nginx workers
-    cpu_us wrk median write_json read_json);
+    cpu_us events wrk median write_json read_json);
 
 my ($pid, $dir);
 END { my $status = $?; stop_nginx(); $? = $status }
@@ -119,6 +119,17 @@ sub cpu_us {
         $sum += (split ' ', <$f>)[0] / 1000;
     }
     return $sum;
+}
+
+
+# What nginx counted: decisions_made, fallback_decisions and the others.
+sub events {
+    my ($url) = @_;
+    my $json = `curl -fsS $url`;
+    my $events = $? ? undef : decode_json($json)->{events};
+    die "bench: $url tells no events\n"
+        unless $events && defined $events->{decisions_made};
+    return $events;
 }
 
 
