@@ -58,8 +58,6 @@ struct reco_agent_format_s {
     void (*render_metrics)(reco_buf_t *out, const reco_agent_t *agent);
     void (*render_state)(reco_buf_t *out, const reco_agent_t *agent);
 
-    /* The arguments of a query string, decoded into the arena. RECO_INVALID
-     * with the argument's name in err->field. */
     reco_status_t (*parse_history)(reco_str_t args, reco_arena_t *arena,
         reco_history_query_t *query, reco_error_t *err);
     void (*render_history)(reco_buf_t *out, const reco_agent_t *agent,
@@ -68,6 +66,11 @@ struct reco_agent_format_s {
     /* Bytes that any of them may need for this agent. */
     size_t (*bound)(const reco_agent_t *agent);
 };
+
+/* The arguments of a query string, decoded into the arena. RECO_INVALID with
+ * the argument's name in err->field. */
+reco_status_t reco_history_query_parse(reco_str_t args, reco_arena_t *arena,
+    reco_history_query_t *query, reco_error_t *err);
 
 /* Whether a record is one that the query asks for; but for the customer, who
  * is compared only where the query names one. */

@@ -99,13 +99,17 @@ parse_decide(const reco_format_t *format, const reco_model_t *model,
                                   &request, &err);
 }
 
+/* The model that rewards are read for; NULL where the format takes none. */
+static const reco_model_t  *reward_model;
+
 static reco_status_t
 parse_reward(const reco_format_t *format, const char *body)
 {
     begin_parse();
     memset(&reward, 0xa5, sizeof(reward));
 
-    return format->parse_reward(exact(body), NULL, &parse, &reward, &err);
+    return format->parse_reward(exact(body), reward_model, &parse, &reward,
+                                &err);
 }
 
 typedef struct {
