@@ -4,8 +4,9 @@
  * before all of it is right.
  */
 
-#include "train.h"
+#include "train_follow.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define MAX_LOGS    256
@@ -20,6 +21,9 @@ typedef struct {
     uint64_t            as_of_ms;
     bool                live;
     bool                json;
+    bool                following;
+    bool                follow_given;   /* an option of --follow */
+    follow_options_t    follow;
 
     train_options_t     options;
     generations_t       generations;    /* of --models */
@@ -31,7 +35,8 @@ typedef struct {
 /* ---- options ------------------------------------------------------------ */
 
 enum { OPT_LOG = 256, OPT_SPEC, OPT_BASE, OPT_OUT, OPT_ALGORITHM, OPT_AS_OF,
-       OPT_LIVE, OPT_PRIOR, OPT_HALF_LIFE, OPT_CREDIT, OPT_MODELS, OPT_JSON };
+       OPT_LIVE, OPT_PRIOR, OPT_HALF_LIFE, OPT_CREDIT, OPT_MODELS, OPT_JSON,
+       OPT_FOLLOW, OPT_TO, OPT_EVERY, OPT_WINDOW, OPT_KEEP, OPT_CYCLES };
 
 static const struct argp_option  options[] = {
     { "log", OPT_LOG, "DIR", 0,
@@ -58,6 +63,19 @@ static const struct argp_option  options[] = {
     { "models", OPT_MODELS, "DIR", 0,
       "the snapshots that made the decisions, for --credit=slate", 0 },
     { "json", OPT_JSON, NULL, 0, "print the summary as JSON", 0 },
+    { "follow", OPT_FOLLOW, NULL, 0,
+      "keep reading the log, and publish a generation when there is more", 1 },
+    { "to", OPT_TO, "DIR", 0, "the folder to publish to, with --follow", 1 },
+    { "every", OPT_EVERY, "DURATION", 0,
+      "with --follow: at most one generation in that time (1s)", 1 },
+    { "window", OPT_WINDOW, "DURATION", 0,
+      "with --follow: forget what is older; by default 10 half-lives, and "
+      "nothing without --half-life", 1 },
+    { "keep", OPT_KEEP, "N", 0,
+      "with --follow: of the generations it published, leave the last N (10; "
+      "0: all)", 1 },
+    { "cycles", OPT_CYCLES, "N", 0,
+      "with --follow: end after N generations", 1 },
     { 0 }
 };
 
@@ -111,8 +129,87 @@ check_options(const command_t *c, struct argp_state *state)
     if (c->spec_path == NULL && c->base_path == NULL) {
         argp_error(state, "--spec or --base is needed");
     }
+
+    if (c->following) {
+        if (c->follow.dir == NULL) {
+            argp_error(state, "--follow needs --to");
+        }
+        if (c->out || c->as_of_ms) {
+            argp_error(state, "--follow takes no --out and no --as-of");
+        }
+        return;
+    }
+
+    if (c->follow_given) {
+        argp_error(state, "--to, --every, --window, --keep and --cycles go "
+                   "with --follow");
+    }
     if (c->out == NULL) {
         argp_error(state, "--out is needed");
+    }
+}
+
+static uint64_t
+parse_count(const char *name, const char *arg, uint64_t least, uint64_t most,
+    struct argp_state *state)
+{
+    char                *end;
+    unsigned long long   n;
+
+    errno = 0;
+    n = strtoull(arg, &end, 10);
+
+    if (errno || end == arg || *end != '\0' || arg[0] == '-' || n > most
+        || (n != 0 && n < least))
+    {
+        argp_error(state, "--%s: '%s' is not 0 or a number from %llu to %llu",
+                   name, arg, (unsigned long long) least,
+                   (unsigned long long) most);
+    }
+
+    return n;
+}
+
+static uint64_t
+parse_duration(const char *name, const char *arg, struct argp_state *state)
+{
+    uint64_t  ms;
+
+    if (!reco_duration_parse(tool_str(arg), &ms) || ms == 0) {
+        argp_error(state, "--%s: '%s' is not a duration such as 30d", name,
+                   arg);
+    }
+
+    return ms;
+}
+
+static error_t
+on_follow_option(int key, char *arg, struct argp_state *state)
+{
+    command_t  *c = state->input;
+
+    c->follow_given = true;
+
+    switch (key) {
+    case OPT_TO:
+        c->follow.dir = arg;
+        return 0;
+    case OPT_EVERY:
+        c->follow.every_ms = parse_duration("every", arg, state);
+        return 0;
+    case OPT_WINDOW:
+        c->follow.window_ms = parse_duration("window", arg, state);
+        return 0;
+    case OPT_KEEP:
+        c->follow.keep = (uint32_t) parse_count("keep", arg, FOLLOW_KEEP_MIN,
+                                                UINT32_MAX, state);
+        return 0;
+    case OPT_CYCLES:
+        c->follow.generations = parse_count("cycles", arg, 1, UINT32_MAX,
+                                            state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -178,11 +275,15 @@ on_option(int key, char *arg, struct argp_state *state)
                        arg);
         }
         return 0;
+    case OPT_FOLLOW:
+        c->following = true;
+        return 0;
     case ARGP_KEY_END:
         check_options(c, state);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return key >= OPT_TO && key <= OPT_CYCLES
+               ? on_follow_option(key, arg, state) : ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -207,14 +308,14 @@ open_models(command_t *c)
 {
     uint32_t  i;
 
-    if (!tool_output_is_not(c->out, c->spec_path)
-        || !tool_output_is_not(c->out, c->base_path))
+    if (c->out && (!tool_output_is_not(c->out, c->spec_path)
+                   || !tool_output_is_not(c->out, c->base_path)))
     {
         return false;
     }
 
     for (i = 0; i < c->nlogs; i++) {
-        if (!tool_output_is_not(c->out, c->logs[i])) {
+        if (c->out && !tool_output_is_not(c->out, c->logs[i])) {
             return false;
         }
     }
@@ -234,7 +335,8 @@ open_models(command_t *c)
         return false;
     }
 
-    if (c->models_path && !generations_open(&c->generations, c->models_path))
+    if (c->models_path && !c->following
+        && !generations_open(&c->generations, c->models_path))
     {
         return false;
     }
@@ -253,7 +355,9 @@ read_logs(command_t *c)
     uint32_t          i;
     ledger_options_t  options = { .model = name,
                                   .reward = &trained(c)->model->reward,
-                                  .as_of_ms = c->as_of_ms, .live = c->live };
+                                  .as_of_ms = c->as_of_ms, .live = c->live,
+                                  .episode_gap_ms = trained(c)->model
+                                      ->learning.episode_gap_ms };
 
     c->ledger = ledger_new();
 
@@ -287,19 +391,13 @@ print(const command_t *c, json_t *facts)
     train_print(facts, c->out, stdout);
 }
 
-int
-cmd_train(int argc, char **argv)
+static bool
+train_once(command_t *c)
 {
-    bool        ok;
-    json_t     *facts = NULL;
-    command_t  *c = tool_alloc(sizeof(*c));
+    bool     ok;
+    json_t  *facts = NULL;
 
-    memset(c, 0, sizeof(*c));
-    train_options_init(&c->options);
-    tool_parse(&argp, "train", argc, argv, c);
-
-    ok = train_options_environment(&c->options) && open_models(c)
-         && read_logs(c)
+    ok = read_logs(c)
          && train_model(&c->options, c->ledger, trained(c), c->base.snapshot,
                         c->out, &facts);
     if (ok) {
@@ -307,6 +405,42 @@ cmd_train(int argc, char **argv)
     }
 
     json_decref(facts);
+
+    return ok;
+}
+
+static bool
+follow(command_t *c)
+{
+    follow_options_t  *f = &c->follow;
+
+    f->logs = c->logs;
+    f->nlogs = c->nlogs;
+    f->models_path = c->models_path;
+    f->json = c->json;
+
+    if (f->window_ms == 0) {
+        f->window_ms = FOLLOW_HALF_LIVES * c->options.half_life_ms;
+    }
+
+    return train_follow(f, &c->options, trained(c), c->base.snapshot);
+}
+
+int
+cmd_train(int argc, char **argv)
+{
+    bool        ok;
+    command_t  *c = tool_alloc(sizeof(*c));
+
+    memset(c, 0, sizeof(*c));
+    c->follow.every_ms = 1000;
+    c->follow.keep = 10;
+    train_options_init(&c->options);
+    tool_parse(&argp, "train", argc, argv, c);
+
+    ok = train_options_environment(&c->options) && open_models(c)
+         && (c->following ? follow(c) : train_once(c));
+
     ledger_free(c->ledger);
     generations_close(&c->generations);
     model_file_close(&c->spec);

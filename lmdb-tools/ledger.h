@@ -178,6 +178,9 @@ uint64_t ledger_newest_ms(const ledger_t *l);
  * message that names the models there are. */
 bool ledger_has_decisions(const ledger_t *l, const char *model);
 
+/* The same without a word. */
+bool ledger_is_empty(const ledger_t *l, const char *model);
+
 /* The one fact kind in the rewards of a model (NULL: of all), or NULL after a
  * message that names those there are. */
 const char *ledger_only_fact(ledger_t *l, const char *model);

@@ -42,15 +42,26 @@ name_models(const ledger_t *l, char *text, size_t size)
 }
 
 bool
-ledger_has_decisions(const ledger_t *l, const char *model)
+ledger_is_empty(const ledger_t *l, const char *model)
 {
-    char                      names[MODELS_NAMED * (RECO_MAX_ID + 8)];
     const ledger_decision_t  *d;
 
     for (d = l->private->by_id; d; d = d->hh.next) {
         if (model == NULL || strcmp(model, d->model.data) == 0) {
-            return true;
+            return false;
         }
+    }
+
+    return true;
+}
+
+bool
+ledger_has_decisions(const ledger_t *l, const char *model)
+{
+    char  names[MODELS_NAMED * (RECO_MAX_ID + 8)];
+
+    if (!ledger_is_empty(l, model)) {
+        return true;
     }
 
     if (model == NULL || l->private->by_id == NULL) {
