@@ -1,0 +1,747 @@
+/*
+ * simulate.c - sessions with a snapshot through the core, in one process or
+ * several. A shopper's sessions follow one another: a chain of returns, then,
+ * more than seven days later, the next one.
+ */
+
+#include "simulate.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define MS_PER_DAY      ((uint64_t) 24 * 3600 * 1000)
+
+/* Of the model's features, those that a request of the simulator has. */
+static const char *const  numbers[] = {
+    "cart_total", "item_count", "time_in_session"
+};
+static const char *const  words[] = { "device_type", "price_band" };
+
+#define NNUMBERS    (sizeof(numbers) / sizeof(numbers[0]))
+#define NWORDS      (sizeof(words) / sizeof(words[0]))
+
+typedef struct {
+    const simulate_options_t  *o;
+    reco_snapshot_t           *snapshot;    /* of this process: an LMDB
+                                               environment is not used across
+                                               a fork */
+    const reco_model_t        *model;
+    uint64_t                   generation;
+    int                        number_at[NNUMBERS], word_at[NWORDS];
+    uint32_t                  *item_of;     /* from the snapshot's items to
+                                               the shop's */
+    simulate_log_t            *log;
+    reco_id_source_t           ids;
+
+    reco_request_t             request;
+    reco_customer_t            customer;
+    reco_features_t            features;
+    reco_mask_t                eligible;
+    reco_scratch_t             scratch;
+    reco_decision_t            decision;
+    reco_items_scratch_t       items_scratch;
+    reco_item_slate_t          slate;
+    uint32_t                   items[RECO_MAX_SLATE];
+    reco_id_t                  id;
+    char                       id_text[RECO_ID_TEXT];
+} run_t;
+
+/* ---- sums --------------------------------------------------------------- */
+
+void
+simulate_add(simulate_totals_t *sum, const simulate_totals_t *t)
+{
+    sum->sessions += t->sessions;
+    sum->decisions += t->decisions;
+    sum->converted += t->converted;
+    sum->clicked += t->clicked;
+    sum->returned += t->returned;
+    sum->could_return += t->could_return;
+    sum->revenue += t->revenue;
+    sum->reward += t->reward;
+    sum->expected += t->expected;
+    sum->to_go += t->to_go;
+    sum->gone_on += t->gone_on;
+    sum->failed += t->failed;
+}
+
+static double
+fact_sum(const visit_facts_t *f, reco_str_t name, double *present)
+{
+    if (reco_str_equal(name, RECO_STR("click"))) {
+        *present = f->any_click;
+        return f->click;
+    }
+    if (reco_str_equal(name, RECO_STR("add_to_cart"))) {
+        *present = f->any_cart;
+        return f->add_to_cart;
+    }
+    if (reco_str_equal(name, RECO_STR("conversion"))) {
+        *present = f->any_conversion;
+        return f->conversion;
+    }
+    if (reco_str_equal(name, RECO_STR("revenue"))) {
+        *present = f->any_conversion;
+        return f->revenue;
+    }
+    if (reco_str_equal(name, RECO_STR("idle"))) {
+        *present = f->idle > 0;
+        return f->idle;
+    }
+
+    *present = 0;
+
+    return 0;
+}
+
+double
+simulate_reward(const reco_reward_t *r, const visit_facts_t *f)
+{
+    double    sum, present, reward = 0;
+    uint32_t  i;
+
+    for (i = 0; i < r->nterms; i++) {
+        sum = fact_sum(f, r->terms[i].fact, &present);
+
+        switch (r->terms[i].kind) {
+        case RECO_TERM_PRESENT:
+            reward += r->terms[i].value * present;
+            break;
+        case RECO_TERM_PER_UNIT:
+            reward += r->terms[i].value * sum;
+            break;
+        case RECO_TERM_OVER:
+            reward += sum > r->terms[i].over ? r->terms[i].value : 0;
+            break;
+        }
+    }
+
+    return f->any_click + f->idle > 0 ? reward : r->fallback;
+}
+
+void
+simulate_count(simulate_totals_t *t, const visit_t *v,
+    const visit_answer_t *a, double reward)
+{
+    t->decisions++;
+    t->clicked += a->clicks > 0;
+    t->revenue += a->revenue;
+    t->reward += reward;
+    t->to_go += (v->step - 1) * reward;
+    t->gone_on += v->step > 1;
+}
+
+void
+simulate_count_end(simulate_totals_t *t, const visit_t *v, bool returns,
+    bool could)
+{
+    t->sessions++;
+    t->converted += v->bought;
+    t->could_return += could;
+    t->returned += returns;
+}
+
+/* ---- a decision --------------------------------------------------------- */
+
+/* What the shopper's browser and the shop tell of this step. */
+static void
+fill_request(run_t *r, const visit_t *v)
+{
+    size_t           i;
+    uint32_t         k;
+    const char      *word;
+    reco_value_t    *value;
+    reco_request_t  *q = &r->request;
+
+    reco_request_reset(q, r->model->nfeatures);
+    q->customer = v->shopper->customer->id;
+    q->customer_key = q->customer;
+    q->time_ms = v->time_ms;
+
+    for (i = 0; i < NNUMBERS; i++) {
+        if (r->number_at[i] >= 0) {
+            value = &q->given[r->number_at[i]];
+            value->kind = RECO_VALUE_NUMBER;
+            (void) visit_number(v, numbers[i], &value->number);
+        }
+    }
+
+    for (i = 0; i < NWORDS; i++) {
+        word = r->word_at[i] < 0 ? NULL : visit_word(v, words[i]);
+        if (word != NULL) {
+            value = &q->given[r->word_at[i]];
+            value->kind = RECO_VALUE_WORD;
+            value->word = tool_str(word);
+        }
+    }
+
+    q->ncart = v->ncart;
+    for (k = 0; k < v->ncart; k++) {
+        q->cart[k] = v->m->shop->items[v->cart[k]].id;
+    }
+
+    if (r->o->who == SIMULATE_FIXED) {
+        q->has_flags = true;
+        memset(&q->flags, 0, sizeof(q->flags));
+        reco_mask_set(&q->flags, r->o->action);
+    }
+}
+
+static uint32_t
+select_items(run_t *r, uint16_t action)
+{
+    uint32_t  i;
+
+    reco_items_select(r->model, action, &r->features, &r->request,
+                      &r->customer, &r->items_scratch, &r->slate);
+    for (i = 0; i < r->slate.n; i++) {
+        r->items[i] = r->item_of[r->slate.items[i].index];
+    }
+
+    return r->slate.n;
+}
+
+static double
+expected_reward(const run_t *r, const visit_t *v, uint32_t n, double *go_on)
+{
+    visit_facts_t   facts;
+    visit_answer_t  judged;
+
+    visit_judge(v, r->items, n, &judged);
+    visit_expect(v, r->items, &judged, &facts);
+    *go_on = judged.any * visit_goes_on(v, judged.any, true)
+             + (1 - judged.any) * visit_goes_on(v, judged.any, false);
+
+    return simulate_reward(&r->model->reward, &facts);
+}
+
+/* The best eligible action, knowing the market: only it stays eligible. */
+static void
+ask_oracle(run_t *r, const visit_t *v)
+{
+    double    value, go_on, best = -INFINITY;
+    uint32_t  i, chosen = 0;
+
+    for (i = 0; i < r->model->catalogue.n; i++) {
+        if (!reco_mask_get(&r->eligible, i)) {
+            continue;
+        }
+
+        value = expected_reward(r, v, select_items(r, (uint16_t) i), &go_on);
+        value += go_on * r->o->going_on;
+        if (value > best) {
+            best = value;
+            chosen = i;
+        }
+    }
+
+    memset(&r->eligible, 0, sizeof(r->eligible));
+    reco_mask_set(&r->eligible, chosen);
+}
+
+static bool
+decide(run_t *r, const visit_t *v)
+{
+    reco_error_t  err;
+
+    reco_error_clear(&err);
+    fill_request(r, v);
+    (void) reco_snapshot_customer(r->snapshot, r->request.customer_key,
+                                  &r->customer);
+
+    if (reco_features_resolve(r->model, &r->request, &r->customer,
+                              &r->features, &err) != RECO_OK)
+    {
+        tool_fail(r->o->model, &err);
+        return false;
+    }
+
+    if (reco_eligible(r->model, &r->features, r->request.has_flags,
+                      &r->request.flags, &r->eligible) == 0)
+    {
+        tool_error("the model has no eligible action for customer %.*s",
+                   (int) r->request.customer.len, r->request.customer.data);
+        return false;
+    }
+
+    if (r->o->who == SIMULATE_ORACLE) {
+        ask_oracle(r, v);
+    }
+
+    r->id = reco_id_next(&r->ids, v->time_ms);
+    reco_id_text(&r->id, r->id_text);
+
+    if (reco_decide(r->model, &r->features, &r->eligible, 1,
+                    (reco_str_t) { r->id_text, RECO_ID_TEXT },
+                    r->request.customer_key, &r->scratch, &r->decision)
+        != RECO_OK)
+    {
+        tool_error("the model could not decide");
+        return false;
+    }
+
+    (void) select_items(r, r->decision.action[0]);
+
+    return true;
+}
+
+/* ---- the log ------------------------------------------------------------ */
+
+static bool
+log_decision(run_t *r, const visit_t *v, reco_str_t session)
+{
+    reco_decision_event_t  e = {
+        .id = r->id, .time_ms = v->time_ms, .generation = r->generation,
+        .model = r->model, .customer_key = r->request.customer_key,
+        .session = session, .features = &r->features,
+        .eligible = &r->eligible, .decision = &r->decision,
+        .request = &r->request, .items = &r->slate,
+    };
+
+    return simulate_log_decision(r->log, &e);
+}
+
+static bool
+log_facts(run_t *r, const visit_t *v, reco_str_t session, uint64_t delay_ms,
+    const reco_fact_t *facts, uint32_t nfacts, int item)
+{
+    const reco_action_t  *a;
+    reco_reward_event_t   e = {
+        .time_ms = v->time_ms + delay_ms, .generation = r->generation,
+        .model = r->model->name, .has_decision = true, .decision = r->id,
+        .customer_key = r->request.customer_key, .session = session,
+        .facts = facts, .nfacts = nfacts,
+    };
+
+    a = &r->model->catalogue.actions[r->decision.action[0]];
+    e.action = a->id;
+    if (item >= 0) {
+        e.items = &r->slate.items[item].item.id;
+        e.nitems = 1;
+    }
+
+    return simulate_log_reward(r->log, &e);
+}
+
+/* A record for each clicked item, a second apart so that no two are taken for
+ * one; of a step without a click the idle seconds. */
+static bool
+log_answer(run_t *r, const visit_t *v, const visit_answer_t *a,
+    reco_str_t session)
+{
+    bool         ok = true;
+    uint32_t     i, n;
+    reco_fact_t  facts[4];
+
+    for (i = 0; ok && i < a->n; i++) {
+        if (!a->clicked[i]) {
+            continue;
+        }
+
+        n = 0;
+        facts[n++] = (reco_fact_t) { RECO_STR("click"), 1 };
+        if (a->carted[i]) {
+            facts[n++] = (reco_fact_t) { RECO_STR("add_to_cart"), 1 };
+        }
+        if (a->bought[i]) {
+            facts[n++] = (reco_fact_t) { RECO_STR("conversion"), 1 };
+            facts[n++] = (reco_fact_t) { RECO_STR("revenue"),
+                v->m->shop->items[r->items[i]].price };
+        }
+
+        ok = log_facts(r, v, session, (i + 1) * (uint64_t) 1000, facts, n,
+                       (int) i);
+    }
+
+    if (ok && a->idle > 0) {
+        facts[0] = (reco_fact_t) { RECO_STR("idle"), a->idle };
+        ok = log_facts(r, v, session, (uint64_t) (a->seconds * 1000), facts,
+                       1, -1);
+    }
+
+    return ok;
+}
+
+/* ---- a session, a shopper, a chunk -------------------------------------- */
+
+static bool
+run_step(run_t *r, visit_t *v, visit_answer_t *a, simulate_totals_t *t,
+    reco_str_t session)
+{
+    double         go_on;
+    visit_facts_t  facts;
+
+    if (!decide(r, v)) {
+        return false;
+    }
+
+    t->expected += expected_reward(r, v, r->slate.n, &go_on);
+
+    /* logged before the answer changes the cart */
+    if (r->log && !log_decision(r, v, session)) {
+        return false;
+    }
+
+    visit_answer(v, r->items, r->slate.n, a);
+    visit_facts(a, &facts);
+    simulate_count(t, v, a, simulate_reward(&r->model->reward, &facts));
+
+    return r->log == NULL || log_answer(r, v, a, session);
+}
+
+static bool
+run_session(run_t *r, visit_t *v, visit_answer_t *a, simulate_totals_t *t)
+{
+    char        text[64];
+    bool        more = true;
+    reco_str_t  session;
+
+    session.data = text;
+    session.len = (size_t) snprintf(text, sizeof(text), "%llu-%u-%u",
+                                    (unsigned long long) v->seed, v->number,
+                                    v->session);
+
+    while (more) {
+        if (!run_step(r, v, a, t, session)) {
+            return false;
+        }
+        more = visit_go_on(v, a);
+    }
+
+    return true;
+}
+
+uint64_t
+simulate_next(const visit_t *v, uint64_t after_ms)
+{
+    return visit_time(v, after_ms, 9, 7);
+}
+
+/* The shopper's chance for a session is numbered by what begins it, so that a
+ * return more or less in one arm leaves the others alike. */
+static bool
+run_shopper(run_t *r, uint32_t number, uint64_t sessions,
+    simulate_totals_t *t)
+{
+    bool               ok = true;
+    visit_t            v;
+    uint32_t           returns, most = r->o->market->a.max_returns;
+    uint64_t           i, at = r->o->start_ms, back;
+    visit_answer_t     a;
+    market_shopper_t   s;
+
+    market_shopper(r->o->market, &r->o->market->shop->customers[number], &s);
+
+    for (i = 0; ok && i < sessions; i++) {
+        for (back = 1, returns = 0; ok && back; returns++) {
+            visit_begin(&v, r->o->market, &s, r->o->seed, number,
+                        (uint32_t) (i * (most + 1) + returns), at);
+            if (returns == 0) {
+                v.started_ms = v.time_ms = simulate_next(&v, at);
+            }
+
+            ok = run_session(r, &v, &a, t);
+            back = returns < most ? visit_return(&v, &a) : 0;
+            simulate_count_end(t, &v, back != 0, returns < most);
+            at = back ? back : v.time_ms;
+        }
+    }
+
+    market_shopper_free(&s);
+
+    return ok;
+}
+
+/* Nothing of a chunk's ids depends on how many jobs there are. */
+static uint32_t
+incarnation(uint64_t seed, uint32_t chunk, uint64_t generation)
+{
+    uint64_t  key[3] = { seed, chunk, generation };
+
+    return (uint32_t) XXH3_64bits(key, sizeof(key));
+}
+
+static bool
+run_chunk(run_t *r, const simulate_shoppers_t *s, uint32_t chunk,
+    simulate_totals_t *totals)
+{
+    bool      ok = true;
+    uint32_t  i, inc = incarnation(r->o->seed, chunk, r->generation);
+
+    reco_id_source_init(&r->ids, RECO_STR(SIMULATE_NODE), inc);
+
+    if (r->o->log) {
+        r->log = simulate_log_open(r->o->log, inc, r->model);
+        if (r->log == NULL) {
+            return false;
+        }
+    }
+
+    for (i = chunk; ok && i < s->n; i += SIMULATE_CHUNKS) {
+        /* ids carry the time, which begins again with each shopper */
+        r->ids.last_ms = 0;
+        ok = run_shopper(r, s->numbers[i], simulate_share(s, i),
+                         &totals[s->numbers[i]]);
+    }
+
+    if (r->log) {
+        ok = simulate_log_close(r->log) && ok;
+        r->log = NULL;
+    }
+
+    return ok;
+}
+
+/* ---- beginning and end -------------------------------------------------- */
+
+bool
+simulate_shoppers(const simulate_options_t *o, simulate_shoppers_t *out)
+{
+    uint32_t       i;
+    const shop_t  *shop = o->market->shop;
+
+    *out = (simulate_shoppers_t) { .sessions = o->sessions };
+    out->numbers = tool_alloc(shop->ncustomers * sizeof(*out->numbers));
+
+    for (i = 0; i < shop->ncustomers; i++) {
+        if (o->part == PARTS || shop->customers[i].part == o->part) {
+            out->numbers[out->n++] = i;
+        }
+    }
+
+    if (out->n == 0) {
+        tool_error("the part '%s' has no customers", part_name(o->part));
+        free(out->numbers);
+        return false;
+    }
+
+    return true;
+}
+
+uint64_t
+simulate_share(const simulate_shoppers_t *s, uint32_t i)
+{
+    return s->sessions / s->n + (i < s->sessions % s->n);
+}
+
+static bool
+is_item(void *data, uint32_t index, const reco_item_t *item)
+{
+    run_t  *r = data;
+
+    if (!shop_find(r->o->market->shop, item->id, &r->item_of[index])) {
+        tool_error("%s: item '%.*s' is not among the shop's items",
+                   r->o->model, (int) item->id.len, item->id.data);
+        r->item_of[0] = UINT32_MAX;
+        return false;
+    }
+
+    return true;
+}
+
+static bool
+prepare(run_t *r)
+{
+    size_t                       i;
+    reco_error_t                 err;
+    const reco_snapshot_info_t  *info;
+
+    if (reco_snapshot_open(r->o->model, NULL, &r->snapshot, &err) != RECO_OK)
+    {
+        tool_fail(r->o->model, &err);
+        return false;
+    }
+
+    info = reco_snapshot_info(r->snapshot);
+    r->model = reco_snapshot_model(r->snapshot);
+    r->generation = info->generation;
+
+    if (info->items == 0 || r->model->items.slate == 0) {
+        tool_error("%s: the model recommends no items", r->o->model);
+        return false;
+    }
+
+    if (info->hash_key[0] != '\0') {
+        tool_error("%s: its customers are hashed; a simulation needs a model "
+                   "that was built without --secret", r->o->model);
+        return false;
+    }
+
+    for (i = 0; i < NNUMBERS; i++) {
+        r->number_at[i] = reco_model_request_feature(r->model,
+                                                     tool_str(numbers[i]));
+    }
+    for (i = 0; i < NWORDS; i++) {
+        r->word_at[i] = reco_model_request_feature(r->model,
+                                                   tool_str(words[i]));
+    }
+
+    r->item_of = tool_alloc(info->items * sizeof(*r->item_of));
+    if (reco_snapshot_each_item(r->snapshot, is_item, r, &err) != RECO_OK)
+    {
+        tool_fail(r->o->model, &err);
+        return false;
+    }
+
+    return r->item_of[0] != UINT32_MAX;
+}
+
+static bool
+run_chunks(run_t *r, const simulate_shoppers_t *s, uint32_t job,
+    simulate_totals_t *totals)
+{
+    bool             ok = prepare(r);
+    uint32_t         chunk;
+    tool_progress_t  progress;
+
+    tool_progress_begin(&progress, "simulating", SIMULATE_CHUNKS);
+    for (chunk = job; ok && chunk < SIMULATE_CHUNKS; chunk += r->o->jobs) {
+        ok = run_chunk(r, s, chunk, totals);
+        if (job == 0 && !r->o->quiet) {
+            tool_progress_at(&progress, chunk);
+        }
+    }
+    tool_progress_end(&progress);
+
+    return ok;
+}
+
+/* Each job is a process with a snapshot of its own; the sums are shared. */
+static bool
+run_jobs(run_t *r, const simulate_shoppers_t *s, simulate_totals_t *totals)
+{
+    int       status;
+    bool      ok = true;
+    pid_t     pids[64];
+    uint32_t  job, n = 0;
+
+    for (job = 1; job < r->o->jobs && ok; job++) {
+        fflush(NULL);
+        pids[n] = fork();
+        if (pids[n] == 0) {
+            _exit(run_chunks(r, s, job, totals) ? 0 : 1);
+        }
+        ok = pids[n] > 0;
+        n += ok;
+        if (!ok) {
+            tool_errno("start", "a job");
+        }
+    }
+
+    ok = ok && run_chunks(r, s, 0, totals);
+
+    for (job = 0; job < n; job++) {
+        while (waitpid(pids[job], &status, 0) < 0 && errno == EINTR) {
+            /* void */
+        }
+        ok = ok && status == 0;
+    }
+
+    return ok;
+}
+
+bool
+simulate_run(const simulate_options_t *o, simulate_totals_t *totals)
+{
+    bool                 ok;
+    run_t               *r;
+    size_t               size;
+    simulate_totals_t   *shared;
+    simulate_shoppers_t  s;
+
+    if (!simulate_shoppers(o, &s)) {
+        return false;
+    }
+
+    size = o->market->shop->ncustomers * sizeof(*totals);
+    shared = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) {
+        tool_errno("map", "memory");
+        free(s.numbers);
+        return false;
+    }
+
+    r = tool_alloc(sizeof(*r));
+    memset(r, 0, sizeof(*r));
+    r->o = o;
+    ok = run_jobs(r, &s, shared);
+    memcpy(totals, shared, size);
+
+    munmap(shared, size);
+    free(r->item_of);
+    if (r->snapshot) {
+        reco_snapshot_close(r->snapshot);
+    }
+    free(r);
+    free(s.numbers);
+
+    return ok;
+}
+
+uint64_t
+simulate_start(const shop_t *shop)
+{
+    uint32_t  i;
+    uint64_t  last = 0;
+
+    for (i = 0; i < shop->nbaskets; i++) {
+        if (shop->baskets[i].time_ms > last) {
+            last = shop->baskets[i].time_ms;
+        }
+    }
+
+    return (last / MS_PER_DAY + 1) * MS_PER_DAY;
+}
+
+/* ---- what is printed ---------------------------------------------------- */
+
+static json_t *
+rate(double of, double among)
+{
+    return among > 0 ? json_real(of / among) : json_null();
+}
+
+json_t *
+simulate_json(const simulate_totals_t *t)
+{
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+                     "s:o}",
+        "sessions", (json_int_t) t->sessions,
+        "decisions", (json_int_t) t->decisions,
+        "failed", (json_int_t) t->failed,
+        "conversion_rate", rate(t->converted, t->sessions),
+        "revenue_per_session", rate(t->revenue, t->sessions),
+        "click_through", rate(t->clicked, t->decisions),
+        "return_rate", rate(t->returned, t->could_return),
+        "steps", rate(t->decisions, t->sessions),
+        "reward_per_decision", rate(t->reward, t->decisions),
+        "expected_reward_per_decision", rate(t->expected, t->decisions),
+        "value_of_going_on", rate(t->to_go, t->gone_on));
+}
+
+void
+simulate_print(const simulate_totals_t *t, FILE *out)
+{
+    double  sessions = t->sessions ? t->sessions : NAN;
+    double  decisions = t->decisions ? t->decisions : NAN;
+
+    fprintf(out, "%llu sessions, %llu decisions (%.2f a session)\n",
+            (unsigned long long) t->sessions,
+            (unsigned long long) t->decisions, decisions / sessions);
+    fprintf(out, "conversion rate      %8.3f %%\n",
+            100 * t->converted / sessions);
+    fprintf(out, "revenue per session  %8.4f\n", t->revenue / sessions);
+    fprintf(out, "click-through        %8.3f %%\n",
+            100 * t->clicked / decisions);
+    fprintf(out, "return rate          %8.3f %%\n",
+            t->could_return ? 100.0 * t->returned / t->could_return : NAN);
+    fprintf(out, "reward per decision  %8.4f\n", t->reward / decisions);
+}
