@@ -18,6 +18,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+int cmd_baskets(int argc, char **argv);
 int cmd_batch(int argc, char **argv);
 int cmd_build(int argc, char **argv);
 int cmd_eval(int argc, char **argv);

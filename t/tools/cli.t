@@ -11,7 +11,7 @@ use lib "$FindBin::Bin/../lib";
 use Reco::Tool;
 use Test::More;
 
-my @commands = qw(build inspect verify publish rollback import train eval
+my @commands = qw(build inspect verify publish rollback import baskets train eval
                   replay batch export);
 my $root = "$FindBin::Bin/../..";
 my $dir = folder();
