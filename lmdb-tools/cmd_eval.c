@@ -226,6 +226,9 @@ read_logs(eval_t *e)
     if (e->model_name == NULL && e->file.model) {
         e->model_name = name = tool_dup(e->file.model->name);
     }
+    if (e->file.model) {
+        options.episode_gap_ms = e->file.model->learning.episode_gap_ms;
+    }
 
     options.model = e->model_name;
     options.reward = choose_reward(e);

@@ -178,6 +178,93 @@ is($status, 1, 'nothing is left to use');
 like($err, qr/reco-edge-1-00000001-000000\.ndjson:3: /, 'the line is named');
 like($err, qr/no decision of 'shop' can be used/, '... and the reason given');
 
+# ---- sessions ----
+
+# A reward without a decision's id joins the customer's last decision; where it
+# names a session, the last one of that session, at or before its time.
+my $d5 = "$dir/session";
+my @c = (customer => 'c1');
+write_segment($d5, 'edge-1', 1, 0, $t0,
+    decision(1, $t0, @c, session => 's1'),                  # clicked: 1
+    decision(2, $t0 + 1 * SEC, @c, session => 's1'),        # 0.1 x 20: 2
+    decision(3, $t0 + 2 * SEC, @c, session => 's2'),        # clicked: 1
+    decision(4, $t0 + 3 * SEC, @c),                         # 0.1 x 30: 3
+    decision(5, $t0 + 4 * SEC, customer => 'c2', session => 's1'),  # -0.1
+    reward(undef, $t0 + 10 * SEC, { revenue => 20 }, @c, session => 's1'),
+    reward(undef, $t0, { click => 1 }, @c, session => 's1'),    # the first one
+    reward(undef, $t0 + 11 * SEC, { click => 1 }, @c, session => 's2'),
+    reward(undef, $t0 + 12 * SEC, { revenue => 30 }, @c),   # the last of all
+    reward(undef, $t0 + 13 * SEC, { click => 1 }, @c, session => 's3'),
+    reward(undef, $t0 + 1 * SEC, { click => 1 }, @c, session => 's2'),
+    decision(6, $t0 + 31 * MIN, customer => 'c3'),          # open: the end
+);
+my $session = with_spec($d5);
+is_deeply($session->{log}{facts},
+          { counted => 4, duplicate => 0, orphan => 2, early => 0, late => 0,
+            out_of_range => 0, unused => 0 },
+          'a session that is not the customer\'s, or later: orphans');
+is($session->{log}{rewarded}, 4, '... the others join that of their session');
+cmp_ok(abs($session->{logged} - 6.9 / 5), '<', 1e-12, '... by hand');
+
+# ---- the next session ----
+
+spew("$dir/return.json", <<'END');
+{"model": "shop", "version": "1",
+ "features": [{"name": "x", "type": "number", "from": ["request"]}],
+ "actions": [{"id": "A"}, {"id": "B"}, {"id": "C"}, {"id": "D"}],
+ "policy": {"type": "uniform", "slate": 2},
+ "learning": {"episode_gap": "10m"},
+ "reward": {"click": 1, "horizon": "30m",
+            "retention": {"on": "next_session", "window": "2h",
+                          "value": 0.25}}}
+END
+
+sub returns {
+    return evaluate('--spec', "$dir/return.json", map { ('--log', $_) } @_);
+}
+
+my $d6 = "$dir/return";
+my @sessions = (
+    # c1: s1 ends with its second decision, s2 begins an hour later
+    decision(1, $t0, @c, session => 's1'),
+    decision(2, $t0 + 20 * MIN, @c, session => 's1'),           # 0.25
+    decision(3, $t0 + 80 * MIN, @c, session => 's2'),   # clicked: 1
+    # c2: without ids, cut where more than 10 minutes lie between
+    decision(4, $t0, customer => 'c2'),
+    decision(5, $t0 + 10 * MIN, customer => 'c2'),              # 0.25
+    decision(6, $t0 + 20 * MIN + 1, customer => 'c2'),
+    # c3: two sessions at once; neither is the other's next one
+    decision(7, $t0, customer => 'c3', session => 's1'),
+    decision(8, $t0 + 1 * MIN, customer => 'c3', session => 's2'),
+    decision(9, $t0 + 2 * MIN, customer => 'c3', session => 's1'),
+    # c4: just in time, and a millisecond late
+    decision(10, $t0, customer => 'c4', session => 's1'),       # 0.25
+    decision(11, $t0 + 2 * HOUR, customer => 'c4', session => 's2'),
+    decision(12, $t0 + 4 * HOUR + 1, customer => 'c4', session => 's3'),
+    # c5: an id follows none, at once and later
+    decision(13, $t0, customer => 'c5'),                        # 0.25
+    decision(14, $t0 + 5 * MIN, customer => 'c5', session => 's1'), # 0.25
+    decision(15, $t0 + 16 * MIN, customer => 'c5', session => 's2'),
+    # nobody
+    decision(16, $t0), decision(17, $t0 + 1 * HOUR),
+    reward(3, $t0 + 81 * MIN, { click => 1 }),
+    decision(18, $t0 + 9 * HOUR, customer => 'c9'),     # open: the end
+);
+write_segment($d6, 'edge-1', 1, 0, $t0, @sessions);
+my $return = returns($d6);
+is($return->{log}{returns}, 5, 'next sessions');
+is($return->{n}, 17, '... of the settled decisions');
+is($return->{log}{rewarded}, 6, '... each once');
+cmp_ok(abs($return->{logged} - 2.25 / 17), '<', 1e-12, '... by hand');
+
+my $d7 = "$dir/return-too";
+write_segment($d7, 'edge-1', 1, 0, $t0,
+              map { { %{ $sessions[$_] }, seq => $_ + 1 } }
+                  reverse 0 .. $#sessions);
+my $other = returns($d7);
+is($other->{log}{returns}, 5, 'the same in another order');
+cmp_ok(abs($other->{logged} - 2.25 / 17), '<', 1e-12, '... by hand');
+
 # ---- without a spec ----
 
 my $d4 = "$dir/plain";
