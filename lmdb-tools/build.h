@@ -6,6 +6,7 @@
 #ifndef RECO_BUILD_H
 #define RECO_BUILD_H
 
+#include "build_items.h"
 #include "reco_snapshot.h"
 #include "reco_spec.h"
 #include "tool.h"
@@ -66,7 +67,7 @@ void build_free_learned(reco_learned_t *learned, uint32_t n);
 /* ---- values ------------------------------------------------------------- */
 
 /* A column for each state feature, slot where the model is by slot, action,
- * value, and visits where it is there. The model is resolved and bound. */
+ * value, and visits, level and confidence where they are there. The model is resolved and bound. */
 bool build_add_values(const char *path, const reco_model_t *model,
     reco_builder_t *builder, uint64_t *states);
 

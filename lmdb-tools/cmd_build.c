@@ -16,6 +16,8 @@ typedef struct {
     const char         *actions_path;
     const char         *samples_path;
     const char         *values_path;
+    const char         *items_path;
+    const char         *lists_path;
     const char         *secret_path;
     const char         *out;
     const char         *as_of;
@@ -30,6 +32,7 @@ typedef struct {
     reco_model_t       *model;          /* of the resolved spec, bound */
     build_actions_t     actions;
     build_customers_t   customers;
+    build_items_t       items;
     reco_builder_t     *builder;
     uint64_t            states;
 } build_t;
@@ -37,7 +40,7 @@ typedef struct {
 /* ---- options ------------------------------------------------------------ */
 
 enum { OPT_CUSTOMERS = 256, OPT_ACTIONS, OPT_VALUES, OPT_SECRET, OPT_AS_OF,
-       OPT_JSON, OPT_OUT, OPT_SAMPLES };
+       OPT_JSON, OPT_OUT, OPT_SAMPLES, OPT_ITEMS, OPT_LISTS };
 
 static const struct argp_option  options[] = {
     { "out", OPT_OUT, "FILE", 0, "the snapshot to write (needed)", 0 },
@@ -47,6 +50,11 @@ static const struct argp_option  options[] = {
     { "samples", OPT_SAMPLES, "CSV", 0,
       "learn bins and vocabularies from its columns, named like features", 0 },
     { "values", OPT_VALUES, "CSV", 0, "the table of a table policy", 0 },
+    { "items", OPT_ITEMS, "CSV", 0,
+      "what a strategy recommends: id, name, price, category, family, "
+      "available", 0 },
+    { "lists", OPT_LISTS, "CSV", 0,
+      "ranked lists of items: list, key, item, score", 0 },
     { "secret", OPT_SECRET, "FILE", 0,
       "hash the customers' ids with this file's hash key", 0 },
     { "as-of", OPT_AS_OF, "TIME", 0,
@@ -76,6 +84,12 @@ on_option(int key, char *arg, struct argp_state *state)
     case OPT_VALUES:
         b->values_path = arg;
         return 0;
+    case OPT_ITEMS:
+        b->items_path = arg;
+        return 0;
+    case OPT_LISTS:
+        b->lists_path = arg;
+        return 0;
     case OPT_SECRET:
         b->secret_path = arg;
         return 0;
@@ -100,6 +114,9 @@ on_option(int key, char *arg, struct argp_state *state)
         }
         if (b->customers_path && strcmp(b->customers_path, "-") == 0) {
             argp_error(state, "--customers must be a file");
+        }
+        if (b->lists_path && b->items_path == NULL) {
+            argp_error(state, "--lists needs --items");
         }
         return 0;
     default:
@@ -310,6 +327,70 @@ add_values(build_t *b)
     return build_add_values(b->values_path, b->model, b->builder, &b->states);
 }
 
+/* A spec's "items" and the files they come from go together. */
+static bool
+check_items(const build_t *b)
+{
+    bool  wanted = b->model->items.slate > 0;
+
+    if (wanted && b->items_path == NULL) {
+        tool_error("%s: $.items: the model recommends items: give them with "
+                   "--items, and their lists with --lists", b->spec_path);
+        return false;
+    }
+
+    if (!wanted && b->items_path != NULL) {
+        tool_error("%s: $.items: is missing, but --items gives some",
+                   b->spec_path);
+        return false;
+    }
+
+    return true;
+}
+
+static void
+warn_of_list(const build_t *b, const reco_candidates_t *c)
+{
+    if (!build_has_list(&b->items, c->list)) {
+        tool_warn("%s: $.items: there is no list '%.*s'", b->spec_path,
+                  (int) c->list.len, c->list.data);
+    }
+}
+
+static bool
+add_items(build_t *b)
+{
+    uint32_t                  i, j;
+    const reco_items_spec_t  *spec = &b->model->items;
+
+    if (b->items_path == NULL) {
+        return true;
+    }
+
+    if (!build_add_items(b->items_path, &b->items, b->builder)
+        || (b->lists_path
+            && !build_add_lists(b->lists_path, &b->items, b->builder)))
+    {
+        return false;
+    }
+
+    for (i = 0; i < spec->nstrategies; i++) {
+        for (j = 0; j < spec->strategies[i].nfrom; j++) {
+            warn_of_list(b, &spec->strategies[i].from[j]);
+        }
+    }
+    for (i = 0; i < spec->nfill; i++) {
+        warn_of_list(b, &spec->fill[i]);
+    }
+    if (b->customers_path && spec->history.len && spec->history_index < 0) {
+        tool_warn("%s: there is no column '%.*s' for the history of items",
+                  b->customers_path, (int) spec->history.len,
+                  spec->history.data);
+    }
+
+    return true;
+}
+
 static bool
 write_snapshot(build_t *b)
 {
@@ -326,7 +407,7 @@ write_snapshot(build_t *b)
     }
 
     if ((b->customers_path && !build_add_customers(&b->customers, b->builder))
-        || !add_values(b))
+        || !add_values(b) || !add_items(b))
     {
         return false;
     }
@@ -402,19 +483,29 @@ print_summary(const build_t *b)
 
     if (!b->json) {
         printf("%s: model %.*s %.*s, %u actions, %llu customers, %llu "
-               "states, %lld bytes\n", b->out, (int) m->name.len,
-               m->name.data, (int) m->version.len, m->version.data,
-               m->catalogue.n, (unsigned long long) b->customers.rows,
-               (unsigned long long) b->states, (long long) st.st_size);
+               "states, ", b->out, (int) m->name.len, m->name.data,
+               (int) m->version.len, m->version.data, m->catalogue.n,
+               (unsigned long long) b->customers.rows,
+               (unsigned long long) b->states);
+        if (b->items_path) {
+            printf("%llu items, %llu lists, ",
+                   (unsigned long long) b->items.items,
+                   (unsigned long long) b->items.lists);
+        }
+        printf("%lld bytes\n", (long long) st.st_size);
         return true;
     }
 
-    tool_print_json(json_pack("{s:s, s:s%, s:s%, s:i, s:I, s:I, s:I, s:o, s:o}",
+    tool_print_json(json_pack("{s:s, s:s%, s:s%, s:i, s:I, s:I, s:I, s:I, s:I, "
+                              "s:o, s:o}",
         "file", b->out, "model", m->name.data, m->name.len,
         "version", m->version.data, m->version.len,
         "actions", (int) m->catalogue.n,
         "customers", (json_int_t) b->customers.rows,
-        "states", (json_int_t) b->states, "size", (json_int_t) st.st_size,
+        "states", (json_int_t) b->states,
+        "items", (json_int_t) b->items.items,
+        "lists", (json_int_t) b->items.lists,
+        "size", (json_int_t) st.st_size,
         "edges", learned(m, false), "words", learned(m, true)));
 
     return true;
@@ -433,8 +524,11 @@ cmd_build(int argc, char **argv)
          && tool_output_is_not(b.out, b.actions_path)
          && tool_output_is_not(b.out, b.samples_path)
          && tool_output_is_not(b.out, b.values_path)
+         && tool_output_is_not(b.out, b.items_path)
+         && tool_output_is_not(b.out, b.lists_path)
          && tool_output_is_not(b.out, b.secret_path)
-         && read_time(&b) && read_secret(&b) && read_spec(&b) && bind(&b);
+         && read_time(&b) && read_secret(&b) && read_spec(&b) && bind(&b)
+         && check_items(&b);
     if (ok) {
         warn_of_fields(&b);
         ok = write_snapshot(&b) && print_summary(&b);
@@ -443,6 +537,7 @@ cmd_build(int argc, char **argv)
     reco_builder_free(b.builder);
     build_close_customers(&b.customers);
     build_free_actions(&b.actions);
+    build_free_items(&b.items);
     if (b.model != NULL) {
         reco_model_free(b.model);
     }
