@@ -13,6 +13,13 @@
 #define NUMBER_BOUND    32
 #define NAME_BOUND      16      /* of a source or policy */
 
+/* Of one id, with its comma. */
+static size_t
+id_bound(reco_str_t id)
+{
+    return 2 * id.len + 3;
+}
+
 /* A header is at least this long, so that what tells files apart by their
  * first bytes (as log shippers do) finds these bytes there and unlike any
  * other segment's. */
@@ -139,6 +146,44 @@ write_slate(reco_buf_t *b, const reco_model_t *model, const reco_decision_t *d)
     reco_buf_char(b, ']');
 }
 
+static void
+write_ids(reco_buf_t *b, const char *name, const reco_str_t *ids, uint32_t n)
+{
+    uint32_t  i;
+
+    if (n == 0) {
+        return;
+    }
+
+    reco_buf_cstr(b, name);
+
+    for (i = 0; i < n; i++) {
+        reco_buf_char(b, (i == 0) ? '[' : ',');
+        reco_buf_json_string(b, ids[i]);
+    }
+
+    reco_buf_char(b, ']');
+}
+
+static void
+write_items(reco_buf_t *b, const reco_item_slate_t *items)
+{
+    uint32_t  i;
+
+    if (items->n == 0) {
+        return;
+    }
+
+    reco_buf_cstr(b, ",\"items\":");
+
+    for (i = 0; i < items->n; i++) {
+        reco_buf_char(b, (i == 0) ? '[' : ',');
+        reco_buf_json_string(b, items->items[i].item.id);
+    }
+
+    reco_buf_char(b, ']');
+}
+
 void
 reco_event_write_decision(reco_buf_t *b, const reco_decision_event_t *e)
 {
@@ -161,6 +206,20 @@ reco_event_write_decision(reco_buf_t *b, const reco_decision_event_t *e)
     reco_buf_cstr(b, ",\"policy\":\"");
     reco_buf_cstr(b, reco_policy_name(&model->policy));
     reco_buf_char(b, '"');
+
+    if (d->level > 0) {
+        write_member_u64(b, ",\"level\":", d->level);
+    }
+
+    if (e->request != NULL) {
+        write_ids(b, ",\"cart\":", e->request->cart, e->request->ncart);
+        write_ids(b, ",\"exclude\":", e->request->exclude,
+                  e->request->nexclude);
+    }
+
+    if (e->items != NULL) {
+        write_items(b, e->items);
+    }
 
     if (d->pinned > 0) {
         write_member_u64(b, ",\"pinned\":", d->pinned);
@@ -196,6 +255,26 @@ reco_event_decision_bound(const reco_model_t *model)
 
     n += model->catalogue.n / 4 + 4;
     n += (size_t) model->policy.slate * (ID_BOUND + NUMBER_BOUND);
+    n += (size_t) model->items.slate * (ID_BOUND + 1);
+
+    return n;
+}
+
+size_t
+reco_event_request_bound(const reco_request_t *request)
+{
+    size_t    n;
+    uint32_t  i;
+
+    n = 0;
+
+    for (i = 0; i < request->ncart; i++) {
+        n += id_bound(request->cart[i]);
+    }
+
+    for (i = 0; i < request->nexclude; i++) {
+        n += id_bound(request->exclude[i]);
+    }
 
     return n;
 }
@@ -217,8 +296,10 @@ reco_event_write_reward(reco_buf_t *b, const reco_reward_event_t *e)
     }
 
     write_member_string(b, ",\"customer\":", e->customer_key);
+    write_member_string(b, ",\"session\":", e->session);
     write_member_string(b, ",\"key\":", e->key);
     write_member_string(b, ",\"action\":", e->action);
+    write_ids(b, ",\"items\":", e->items, e->nitems);
     reco_buf_cstr(b, ",\"facts\":{");
 
     for (i = 0; i < e->nfacts; i++) {
@@ -237,7 +318,8 @@ reco_event_write_reward(reco_buf_t *b, const reco_reward_event_t *e)
 size_t
 reco_event_reward_bound(void)
 {
-    return 512 + 4 * ID_BOUND + RECO_MAX_FACTS * (ID_BOUND + NUMBER_BOUND);
+    return 512 + 5 * ID_BOUND + RECO_MAX_FACTS * (ID_BOUND + NUMBER_BOUND)
+           + RECO_MAX_SLATE * (ID_BOUND + 1);
 }
 
 /* ---- masks ---------------------------------------------------------- */

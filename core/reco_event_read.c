@@ -25,6 +25,9 @@ typedef enum {
     READ_FEATURES,
     READ_SLATE,
     READ_PROPENSITY,
+    READ_CART,
+    READ_EXCLUDE,
+    READ_ITEMS,
     READ_FACTS
 } member_kind_t;
 
@@ -32,7 +35,8 @@ typedef enum {
     M_TYPE, M_SEQ, M_ID, M_TIME, M_MODEL, M_GENERATION, M_CUSTOMER, M_SESSION,
     M_FEATURES, M_ACTIONS, M_ELIGIBLE, M_SLATE, M_PROPENSITY, M_POLICY,
     M_PINNED, M_LOW_MASS, M_FALLBACK, M_REPLAYABLE, M_DECISION, M_KEY,
-    M_ACTION, M_FACTS, M_FORMAT, M_NODE, M_INCARNATION, M_SEGMENT,
+    M_ACTION, M_FACTS, M_LEVEL, M_CART, M_EXCLUDE, M_ITEMS, M_FORMAT, M_NODE,
+    M_INCARNATION, M_SEGMENT,
     M_COUNT
 } member_t;
 
@@ -65,6 +69,10 @@ static const struct {
     [M_KEY] = { "key", READ_STRING, AT(key) },
     [M_ACTION] = { "action", READ_STRING, AT(action) },
     [M_FACTS] = { "facts", READ_FACTS, 0 },
+    [M_LEVEL] = { "level", READ_U32, AT(level) },
+    [M_CART] = { "cart", READ_CART, 0 },
+    [M_EXCLUDE] = { "exclude", READ_EXCLUDE, 0 },
+    [M_ITEMS] = { "items", READ_ITEMS, 0 },
     [M_FORMAT] = { "format", READ_FORMAT, 0 },
     [M_NODE] = { "node", READ_STRING, AT(header.node) },
     [M_INCARNATION] = { "incarnation", READ_INCARNATION, 0 },
@@ -374,8 +382,10 @@ read_features(reader_t *r)
     return (rc == RECO_NOT_FOUND) ? RECO_OK : rc;
 }
 
+/* An array of ids into room for 'max' of them. */
 static reco_status_t
-read_slate(reader_t *r)
+read_ids(reader_t *r, reco_str_t *ids, uint32_t *n, uint32_t max,
+    const char *too_many)
 {
     reco_status_t  rc;
 
@@ -385,11 +395,11 @@ read_slate(reader_t *r)
 
     while ((rc = next(r)) == RECO_OK) {
 
-        if (r->out->nslate == RECO_MAX_SLATE) {
-            return fail(r, "more than 64 slots");
+        if (*n == max) {
+            return fail(r, too_many);
         }
 
-        rc = read_string(r, &r->out->slate[r->out->nslate++]);
+        rc = read_string(r, &ids[(*n)++]);
         if (rc != RECO_OK) {
             return rc;
         }
@@ -471,9 +481,10 @@ read_member(reader_t *r, member_t m)
 {
     char          *at;
     uint64_t       v;
+    reco_event_t  *e = r->out;
     reco_status_t  rc;
 
-    at = (char *) r->out + members[m].offset;
+    at = (char *) e + members[m].offset;
 
     switch (members[m].kind) {
 
@@ -519,7 +530,20 @@ read_member(reader_t *r, member_t m)
         return read_features(r);
 
     case READ_SLATE:
-        return read_slate(r);
+        return read_ids(r, e->slate, &e->nslate, RECO_MAX_SLATE,
+                        "more than 64 slots");
+
+    case READ_CART:
+        return read_ids(r, e->cart, &e->ncart, RECO_MAX_CART,
+                        "more than 64 items");
+
+    case READ_EXCLUDE:
+        return read_ids(r, e->exclude, &e->nexclude, RECO_MAX_CART,
+                        "more than 64 items");
+
+    case READ_ITEMS:
+        return read_ids(r, e->items, &e->nitems, RECO_MAX_SLATE,
+                        "more than 64 items");
 
     case READ_PROPENSITY:
         return read_propensity(r);
@@ -556,6 +580,7 @@ reset(reco_event_t *e)
     e->eligible = RECO_STR("");
     e->fallback = e->not_replayable = e->low_mass = false;
     e->pinned = e->nfeatures = e->nslate = e->nfacts = 0;
+    e->level = e->ncart = e->nexclude = e->nitems = 0;
     e->key = e->action = RECO_STR("");
     memset(&e->header, 0, sizeof(e->header));
     e->header.node = RECO_STR("");
@@ -581,6 +606,11 @@ check_decision(reader_t *r)
     r->field = "propensity";
     if (r->npropensity != e->nslate) {
         return fail(r, "must have as many elements as the slate");
+    }
+
+    r->field = "level";
+    if (e->level >= RECO_MAX_LEVELS) {
+        return fail(r, "must be below 8");
     }
 
     r->field = "pinned";
