@@ -167,8 +167,7 @@ describe_state(const reco_slate_t *first, reco_decision_t *out)
     }
 
     if (model->policy.type == RECO_POLICY_Q_TABLE) {
-        out->epsilon = !first->known ? 1
-                       : first->epsilon >= 0 ? first->epsilon : NAN;
+        out->epsilon = first->known ? first->epsilon : 1;
     }
 }
 

@@ -182,6 +182,10 @@ reco_status_t reco_decide(const reco_model_t *model, const reco_features_t *f,
     const reco_mask_t *eligible, uint32_t slate, reco_str_t id,
     reco_str_t customer_key, reco_scratch_t *scratch, reco_decision_t *out);
 
+/* What a row with so many visits is explored with; NAN where the policy has no
+ * epsilon. */
+double reco_epsilon(const reco_policy_t *policy, uint64_t visits);
+
 /* The distribution of one slot, given what the slots before it took: fills
  * scratch->left[0..n-1] and scratch->p[0..n-1] and returns n. 'taken' has
  * slot - 1 catalogue indices. What reco_decide() draws from; for

@@ -5,6 +5,7 @@
 
 #include "reco_policy.h"
 
+#include <math.h>
 #include <string.h>
 
 
@@ -61,7 +62,7 @@ reco_slate_begin(reco_slate_t *slate, const reco_model_t *model,
     slate->known = false;
     slate->level = 0;
     slate->mass = 0;
-    slate->epsilon = model->policy.epsilon;
+    slate->epsilon = NAN;
 
     words = (model->catalogue.n + 63) / 64;
 
@@ -177,10 +178,14 @@ find_row(reco_slate_t *slate, uint32_t slot)
 
 /* A straight line from epsilon_start at no visits to epsilon. The same on all
  * machines: no step of it is fused or comes from libm. */
-static double
-anneal(const reco_policy_t *policy, uint64_t visits)
+double
+reco_epsilon(const reco_policy_t *policy, uint64_t visits)
 {
     double  part;
+
+    if (policy->type != RECO_POLICY_Q_TABLE || policy->epsilon < 0) {
+        return NAN;
+    }
 
     if (visits >= policy->epsilon_visits) {
         return policy->epsilon;
@@ -214,7 +219,7 @@ reco_slate_load(reco_slate_t *slate, uint32_t slot)
     slate->known = find_row(slate, slot);
 
     if (slate->known) {
-        slate->epsilon = anneal(&model->policy, slate->row.visits);
+        slate->epsilon = reco_epsilon(&model->policy, slate->row.visits);
         unpack(slate, &slate->row);
     }
 }

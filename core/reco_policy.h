@@ -25,7 +25,7 @@ typedef struct {
     reco_row_t              row;        /* while known */
     double                  mass;       /* P_TABLE: of the whole row */
     double                  epsilon;    /* Q_TABLE: what the row is explored
-                                           with, or -1 for softmax */
+                                           with, NAN for softmax */
 } reco_slate_t;
 
 /* All eligible actions are left; what is fixed before the first slot is

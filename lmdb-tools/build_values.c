@@ -33,7 +33,8 @@ typedef struct {
     tool_csv_t          *csv;
     int                  state[RECO_MAX_FEATURES];  /* columns, in the order
                                                        of the state */
-    int                  slot, action, value, visits;
+    int                  slot, action, value;
+    int                  visits, level, confidence;     /* -1 without */
     reco_features_t      features;
     state_t             *states;
 } values_t;
@@ -63,7 +64,24 @@ is_used(const values_t *v, int column)
     }
 
     return column == v->slot || column == v->action || column == v->value
-           || column == v->visits;
+           || column == v->visits || column == v->level
+           || column == v->confidence;
+}
+
+/* -1 where there is none, or where it is a feature's. */
+static int
+optional_column(const values_t *v, const char *name)
+{
+    uint32_t  i;
+    int       at = tool_csv_find(v->csv, name);
+
+    for (i = 0; i < v->model->policy.levels[0].n; i++) {
+        if (v->state[i] == at) {
+            return -1;
+        }
+    }
+
+    return at;
 }
 
 static bool
@@ -82,7 +100,11 @@ find_columns(values_t *v, const char *path)
     }
 
     v->slot = -1;
-    v->visits = tool_csv_find(v->csv, "visits");
+    if (ok) {
+        v->visits = optional_column(v, "visits");
+        v->level = optional_column(v, "level");
+        v->confidence = optional_column(v, "confidence");
+    }
     if (!ok || !find_column(v, path, "action", &v->action)
         || !find_column(v, path, "value", &v->value)
         || (policy->per_slot && !find_column(v, path, "slot", &v->slot)))
@@ -178,39 +200,107 @@ parse_state_field(const values_t *v, const reco_feature_t *f,
 }
 
 static bool
-parse_key(values_t *v, const reco_str_t *fields, char *key, size_t *len)
+has_feature(const reco_level_t *level, uint32_t feature)
 {
-    uint32_t               i, f;
-    uint64_t               slot = 1;
-    const reco_model_t    *model = v->model;
+    uint32_t  i;
 
-    for (i = 0; i < model->policy.levels[0].n; i++) {
-        f = model->policy.levels[0].features[i];
-        if (!parse_state_field(v, &model->features[f], fields[v->state[i]],
-                               &v->features.value[f]))
-        {
+    for (i = 0; i < level->n && level->features[i] != feature; i++) {
+        /* void */
+    }
+
+    return i < level->n;
+}
+
+static bool
+parse_level(const values_t *v, const reco_str_t *fields, uint64_t *level)
+{
+    uint32_t  last = v->model->policy.nlevels - 1;
+
+    *level = 0;
+    if (v->level < 0 || fields[v->level].len == 0
+        || parse_count(fields[v->level], last, level))
+    {
+        return true;
+    }
+    tool_csv_refuse(v->csv, "level", fields[v->level],
+                    "is not a level of the state, 0 to %u", last);
+
+    return false;
+}
+
+/* The features of the level; the others' columns must be empty. */
+static bool
+parse_state(values_t *v, const reco_str_t *fields, uint64_t level)
+{
+    char                 *name;
+    uint32_t              i, f;
+    const reco_policy_t  *policy = &v->model->policy;
+
+    for (i = 0; i < policy->levels[0].n; i++) {
+        f = policy->levels[0].features[i];
+        if (has_feature(&policy->levels[level], f)) {
+            if (!parse_state_field(v, &v->model->features[f],
+                                   fields[v->state[i]],
+                                   &v->features.value[f]))
+            {
+                return false;
+            }
+        } else if (fields[v->state[i]].len != 0) {
+            name = tool_dup(v->model->features[f].name);
+            tool_csv_refuse(v->csv, name, fields[v->state[i]],
+                            "is there, but level %u does not have this "
+                            "feature", (unsigned) level);
+            free(name);
             return false;
         }
     }
 
-    if (v->slot >= 0
-        && (!parse_count(fields[v->slot], model->policy.slate, &slot)
-            || slot == 0))
-    {
-        tool_csv_refuse(v->csv, "slot", fields[v->slot],
-                        "is not a slot, 1 to %u", model->policy.slate);
+    return true;
+}
+
+static bool
+parse_key(values_t *v, const reco_str_t *fields, char *key, size_t *len)
+{
+    uint64_t  level, slot = 1;
+
+    if (!parse_level(v, fields, &level) || !parse_state(v, fields, level)) {
         return false;
     }
 
-    *len = reco_state_key(model, &v->features, 0, (uint32_t) slot, key,
-                          RECO_MAX_STATE_KEY);
-    if (*len == 0 && model->policy.levels[0].n > 1) {
+    if (v->slot >= 0
+        && (!parse_count(fields[v->slot], v->model->policy.slate, &slot)
+            || slot == 0))
+    {
+        tool_csv_refuse(v->csv, "slot", fields[v->slot],
+                        "is not a slot, 1 to %u", v->model->policy.slate);
+        return false;
+    }
+
+    *len = reco_state_key(v->model, &v->features, (uint32_t) level,
+                          (uint32_t) slot, key, RECO_MAX_STATE_KEY);
+    if (*len == 0) {
         tool_csv_error(v->csv, NULL, "the state key is longer than %d bytes",
                        RECO_MAX_STATE_KEY);
         return false;
     }
 
     return true;
+}
+
+static bool
+parse_confidence(const values_t *v, const reco_str_t *fields, double *out)
+{
+    *out = NAN;
+    if (v->confidence < 0 || fields[v->confidence].len == 0
+        || (tool_number_parse(fields[v->confidence], out)
+            && *out >= 0 && *out <= 1))
+    {
+        return true;
+    }
+    tool_csv_refuse(v->csv, "confidence", fields[v->confidence],
+                    "is not a probability, 0 to 1");
+
+    return false;
 }
 
 static bool
@@ -240,7 +330,6 @@ parse_entry(const values_t *v, const reco_str_t *fields, reco_entry_t *out)
     }
 
     out->visits = 0;
-    out->confidence = NAN;
     if (v->visits >= 0 && fields[v->visits].len
         && !parse_count(fields[v->visits], UINT64_C(1) << 53, &out->visits))
     {
@@ -249,7 +338,7 @@ parse_entry(const values_t *v, const reco_str_t *fields, reco_entry_t *out)
         return false;
     }
 
-    return true;
+    return parse_confidence(v, fields, &out->confidence);
 }
 
 /* ---- the table ---------------------------------------------------------- */

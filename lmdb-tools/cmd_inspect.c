@@ -14,12 +14,15 @@
 
 #define SEPARATOR       '\x1f'
 #define SEPARATOR_TEXT  "\x1f"
+#define LEVEL           '\x1e'
 
 typedef struct {
     const char               *path;
     const char               *customer;
     const char               *state;
     const char               *secret_path;
+    const char               *level;
+    uint32_t                  at_level;
     bool                      spec;
     bool                      json;
 
@@ -30,12 +33,15 @@ typedef struct {
     const reco_snapshot_info_t  *info;
 } inspect_t;
 
-enum { OPT_CUSTOMER = 256, OPT_STATE, OPT_SECRET, OPT_SPEC, OPT_JSON };
+enum { OPT_CUSTOMER = 256, OPT_STATE, OPT_SECRET, OPT_SPEC, OPT_JSON,
+       OPT_LEVEL };
 
 static const struct argp_option  options[] = {
     { "customer", OPT_CUSTOMER, "ID", 0, "this customer's record", 0 },
     { "state", OPT_STATE, "KEY", 0, "this state's values; KEY is the state's "
       "fields in their order, with commas", 0 },
+    { "level", OPT_LEVEL, "N", 0, "with --state: KEY is one of the coarser "
+      "states, 1 the first of the spec's backoff", 0 },
     { "spec", OPT_SPEC, NULL, 0, "the resolved spec", 0 },
     { "secret", OPT_SECRET, "FILE", 0,
       "find customers whose ids are hashed", 0 },
@@ -54,6 +60,9 @@ on_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_STATE:
         i->state = arg;
+        return 0;
+    case OPT_LEVEL:
+        i->level = arg;
         return 0;
     case OPT_SECRET:
         i->secret_path = arg;
@@ -76,6 +85,9 @@ on_option(int key, char *arg, struct argp_state *state)
         }
         if ((i->customer != NULL) + (i->state != NULL) + i->spec > 1) {
             argp_error(state, "only one of --customer, --state and --spec");
+        }
+        if (i->level != NULL && i->state == NULL) {
+            argp_error(state, "--level goes with --state");
         }
         return 0;
     default:
@@ -171,21 +183,97 @@ values(const inspect_t *in, const reco_row_t *row)
     for (i = 0; i < row->n; i++) {
         e = reco_row_entry(row, i);
         action = &in->model->catalogue.actions[e.action];
-        json_array_append_new(a, json_pack("{s:s%, s:o, s:I}", "action",
+        json_array_append_new(a, json_pack("{s:s%, s:o, s:I, s:o}", "action",
             action->id.data, action->id.len, "value", number_or_null(e.value),
-            "visits", (json_int_t) e.visits));
+            "visits", (json_int_t) e.visits,
+            "confidence", number_or_null(e.confidence)));
     }
 
     return a;
 }
 
-static int
-show_state(const inspect_t *in)
+static bool
+find_level(inspect_t *in)
 {
-    char        *key, *p;
+    char           *end;
+    unsigned long   level;
+    uint32_t        last = in->model->policy.nlevels - 1;
+
+    if (in->level == NULL) {
+        return true;
+    }
+
+    level = strtoul(in->level, &end, 10);
+    if (in->level[0] < '0' || in->level[0] > '9' || *end != '\0'
+        || level > last)
+    {
+        tool_error("--level: '%s' is not a level of this model's state, 0 to "
+                   "%u", in->level, last);
+        return false;
+    }
+    in->at_level = (uint32_t) level;
+
+    return true;
+}
+
+/* The key as the table has it; malloc'ed. */
+static char *
+state_key(const inspect_t *in)
+{
+    char  *key, *p;
+
+    if (in->at_level > 0) {
+        if (asprintf(&key, "%c%u%c%s", LEVEL, in->at_level, SEPARATOR,
+                     in->state) < 0)
+        {
+            abort();
+        }
+    } else {
+        /* an empty key is one separator */
+        key = tool_strdup(in->state[0] != '\0' ? in->state : SEPARATOR_TEXT);
+    }
+
+    if (strchr(in->state, SEPARATOR) == NULL) {
+        for (p = key; (p = strchr(p, ',')) != NULL; p++) {
+            *p = SEPARATOR;
+        }
+    }
+
+    return key;
+}
+
+static void
+print_state(json_t *o)
+{
+    size_t         i;
+    const json_t  *v, *x;
+
+    printf("visits: %lld\n",
+           (long long) json_integer_value(json_object_get(o, "visits")));
+    x = json_object_get(o, "epsilon");
+    if (json_is_number(x)) {
+        printf("epsilon: %.15g\n", json_number_value(x));
+    }
+
+    json_array_foreach(json_object_get(o, "values"), i, v) {
+        printf("%s: %.15g (%lld visits",
+               json_string_value(json_object_get(v, "action")),
+               json_number_value(json_object_get(v, "value")),
+               (long long) json_integer_value(json_object_get(v, "visits")));
+        x = json_object_get(v, "confidence");
+        if (json_is_number(x)) {
+            printf(", confidence %.15g", json_number_value(x));
+        }
+        puts(")");
+    }
+}
+
+static int
+show_state(inspect_t *in)
+{
+    char        *key;
     bool         found;
-    json_t      *a, *v;
-    size_t       i;
+    json_t      *o;
     reco_row_t   row;
 
     if (in->model->lookup == NULL) {
@@ -193,39 +281,33 @@ show_state(const inspect_t *in)
                    reco_policy_name(&in->model->policy));
         return 1;
     }
-
-    /* an empty key is one separator */
-    key = tool_strdup(in->state[0] != '\0' ? in->state : SEPARATOR_TEXT);
-
-    if (strchr(key, SEPARATOR) == NULL) {
-        for (p = key; (p = strchr(p, ',')) != NULL; p++) {
-            *p = SEPARATOR;
-        }
-    }
-
-    found = in->model->lookup(in->model->lookup_data, tool_str(key), &row);
-    free(key);
-    if (!found) {
-        tool_error("%s: there is no state '%s'", in->at.path, in->state);
+    if (!find_level(in)) {
         return 1;
     }
 
-    a = values(in, &row);
+    key = state_key(in);
+    found = in->model->lookup(in->model->lookup_data, tool_str(key), &row);
+    free(key);
+    if (!found) {
+        tool_error("%s: there is no state '%s'%s%s", in->at.path, in->state,
+                   in->at_level ? " of level " : "",
+                   in->at_level ? in->level : "");
+        return 1;
+    }
+
+    o = json_pack("{s:s, s:i, s:I, s:o, s:o}", "state", in->state,
+                  "level", (int) in->at_level,
+                  "visits", (json_int_t) row.visits,
+                  "epsilon", number_or_null(reco_epsilon(&in->model->policy,
+                                                         row.visits)),
+                  "values", values(in, &row));
     if (in->json) {
-        tool_print_json(json_pack("{s:s, s:I, s:o}", "state", in->state,
-                                  "visits", (json_int_t) row.visits,
-                                  "values", a));
+        tool_print_json(o);
         return 0;
     }
 
-    printf("visits: %llu\n", (unsigned long long) row.visits);
-    json_array_foreach(a, i, v) {
-        printf("%s: %.15g (%lld visits)\n",
-               json_string_value(json_object_get(v, "action")),
-               json_number_value(json_object_get(v, "value")),
-               (long long) json_integer_value(json_object_get(v, "visits")));
-    }
-    json_decref(a);
+    print_state(o);
+    json_decref(o);
 
     return 0;
 }
@@ -309,20 +391,74 @@ actions(const reco_catalogue_t *c)
 }
 
 static json_t *
-state_fields(const reco_model_t *model)
+level_fields(const reco_model_t *model, const reco_level_t *level)
 {
     json_t    *a = json_array();
     uint32_t   i;
 
-    for (i = 0; i < model->policy.levels[0].n; i++) {
-        json_array_append_new(a,
-            string(model->features[model->policy.levels[0].features[i]].name));
+    for (i = 0; i < level->n; i++) {
+        json_array_append_new(a, string(model->features[level->features[i]]
+                                        .name));
     }
     if (model->policy.per_slot) {
         json_array_append_new(a, json_string("slot"));
     }
 
     return a;
+}
+
+/* The states that the table backs off to. */
+static json_t *
+coarser_states(const reco_model_t *model)
+{
+    json_t    *a = json_array();
+    uint32_t   i;
+
+    for (i = 1; i < model->policy.nlevels; i++) {
+        json_array_append_new(a, level_fields(model,
+                                              &model->policy.levels[i]));
+    }
+
+    return a;
+}
+
+static json_t *
+epsilon(const reco_policy_t *p)
+{
+    if (p->epsilon_visits == 0) {
+        return number_or_null(reco_epsilon(p, 0));
+    }
+
+    return json_pack("{s:f, s:f, s:I}", "start", p->epsilon_start,
+                     "end", p->epsilon,
+                     "visits", (json_int_t) p->epsilon_visits);
+}
+
+static double
+seconds(uint64_t ms)
+{
+    return (double) ms / 1000;
+}
+
+static json_t *
+learning(const reco_learning_t *l)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:I}",
+                     "learning_rate", l->learning_rate,
+                     "discount_factor", l->discount_factor,
+                     "episode_gap", seconds(l->episode_gap_ms),
+                     "shrinkage", l->shrinkage,
+                     "max_states", (json_int_t) l->max_states);
+}
+
+/* In seconds; 0 where nothing is kept. */
+static json_t *
+history(const reco_retention_t *h)
+{
+    return json_pack("{s:f, s:f, s:f}",
+                     "recommendations", seconds(h->recommendations_ms),
+                     "agent", seconds(h->agent_ms),
+                     "rewards", seconds(h->rewards_ms));
 }
 
 /* Those whose snapshots are in the folder. */
@@ -369,7 +505,11 @@ describe(const inspect_t *in)
     json_object_set_new(o, "policy",
                         json_string(reco_policy_name(&m->policy)));
     json_object_set_new(o, "slate", json_integer(m->policy.slate));
-    json_object_set_new(o, "state", state_fields(m));
+    json_object_set_new(o, "epsilon", epsilon(&m->policy));
+    json_object_set_new(o, "state", level_fields(m, &m->policy.levels[0]));
+    json_object_set_new(o, "backoff", coarser_states(m));
+    json_object_set_new(o, "min_visits",
+                        json_integer((json_int_t) m->policy.min_visits));
     json_object_set_new(o, "states", json_integer((json_int_t) info->states));
     json_object_set_new(o, "customers",
                         json_integer((json_int_t) info->customers));
@@ -379,6 +519,8 @@ describe(const inspect_t *in)
     json_object_set_new(o, "hash_key", json_string(info->hash_key));
     json_object_set_new(o, "features", features(m));
     json_object_set_new(o, "actions", actions(&m->catalogue));
+    json_object_set_new(o, "learning", learning(&m->learning));
+    json_object_set_new(o, "history", history(&m->history));
     json_object_set_new(o, "training", json_loads(info->training, 0, NULL));
 
     return o;

@@ -263,13 +263,14 @@ $summary = reco_json('build', "$dir/in/spec.json", '--out', "$dir/out/s.mdb",
 is($summary->{states}, 3, 'three states: M is code 0');
 is_deeply(reco_json('inspect', "$dir/out/s.mdb", '--state', '0,FR,0,1',
                     '--json'), {
-    state => '0,FR,0,1', visits => 7, values => [
-        { action => 'mug', value => 0.5, visits => 4 },
-        { action => 'hat', value => 0.25, visits => 3 },
+    state => '0,FR,0,1', level => 0, visits => 7, epsilon => 0.1, values => [
+        { action => 'mug', value => 0.5, visits => 4, confidence => undef },
+        { action => 'hat', value => 0.25, visits => 3, confidence => undef },
     ] }, 'values of a state, by action');
 is_deeply(reco_json('inspect', "$dir/out/s.mdb", '--state', '3,,,1',
                     '--json')->{values},
-          [{ action => 'lamp', value => 7, visits => 1 }],
+          [{ action => 'lamp', value => 7, visits => 1,
+             confidence => undef }],
           'missing features are empty');
 is(reco_json('inspect', "$dir/out/s.mdb", '--state', "1\x1fGB\x1f1\x1f2",
              '--json')->{visits}, 0, 'no visits given');
@@ -283,6 +284,66 @@ $bytes = slurp("$dir/out/s.mdb");
 spew("$dir/in/values2.csv", join('', $first, reverse @rows));
 build(@customers, '--values', "$dir/in/values2.csv");
 ok(slurp("$dir/out/s.mdb") eq $bytes, 'values in another order');
+
+# ---- coarser states -----------------------------------------------------
+
+my %coarse = (policy => {
+    type => 'q_table', state => [qw(spend country sex)],
+    backoff => [[qw(sex spend)], []], min_visits => 20,
+    epsilon => { start => 1, end => 0.5, visits => 10 } },
+    learning => { discount_factor => 0.5, episode_gap => '1h' },
+    history => { agent => '30d' });
+spec(%coarse);
+spew("$dir/in/levels.csv", <<'EOT');
+level,spend,country,sex,action,value,visits,confidence
+0,0,FR,M,hat,0.25,3,0.5
+,0,FR,M,mug,0.5,2,
+1,2,,F,lamp,-1,,
+2,,,,hat,1,8,1
+2,,,,mug,0,2,0
+EOT
+my @levels = ('--values', "$dir/in/levels.csv");
+$summary = reco_json('build', "$dir/in/spec.json", '--out', "$dir/out/x.mdb",
+                     @customers, @levels, '--json');
+is($summary->{states}, 3, 'a state of each level');
+is_deeply(reco_json('inspect', "$dir/out/x.mdb", '--state', '0,FR,0',
+                    '--json'), {
+    state => '0,FR,0', level => 0, visits => 5, epsilon => 0.75, values => [
+        { action => 'mug', value => 0.5, visits => 2, confidence => undef },
+        { action => 'hat', value => 0.25, visits => 3, confidence => 0.5 },
+    ] }, 'the full state; epsilon goes by its 5 visits of 10');
+is_deeply(reco_json('inspect', "$dir/out/x.mdb", '--state', '1,2', '--level',
+                    1, '--json')->{values},
+          [{ action => 'lamp', value => -1, visits => 0,
+             confidence => undef }],
+          'a coarser state, in the order of its own features');
+is(reco_json('inspect', "$dir/out/x.mdb", '--state', "1\x1f2", '--level', 1,
+             '--json')->{epsilon}, 1, 'the same key with its own separators');
+($status, $out, $err) = reco('inspect', "$dir/out/x.mdb", '--state', '',
+                             '--level', 2);
+is($out, "visits: 10\nepsilon: 0.5\nmug: 0 (2 visits, confidence 0)\n"
+         . "hat: 1 (8 visits, confidence 1)\n", 'one state for all');
+for my $level ('3', '-1', '1x', '') {
+    ($status, $out, $err) = reco('inspect', "$dir/out/x.mdb", '--state', '',
+                                 '--level', $level);
+    is($status, 1, "level '$level'");
+    like($err, qr/--level: '\Q$level\E' is not a level .*, 0 to 2/, 'is named');
+}
+($status, $out, $err) = reco('inspect', "$dir/out/x.mdb", '--state', '0,0',
+                             '--level', 1);
+like($err, qr/there is no state '0,0' of level 1/, 'an unknown coarser state');
+
+$all = reco_json('inspect', "$dir/out/x.mdb", '--json');
+is_deeply($all->{backoff}, [[qw(sex spend)], []], 'inspect: coarser states');
+is($all->{min_visits}, 20, 'inspect: visits that are enough');
+is_deeply($all->{epsilon}, { start => 1, end => 0.5, visits => 10 },
+          'inspect: epsilon');
+is_deeply($all->{learning}, { learning_rate => 0.01, discount_factor => 0.5,
+                              episode_gap => 3600, shrinkage => 10,
+                              max_states => 1_000_000 }, 'inspect: learning');
+is_deeply($all->{history}, { recommendations => 0, agent => 2_592_000,
+                             rewards => 0 }, 'inspect: history');
+unlink "$dir/out/x.mdb";
 
 # ---- wrong input --------------------------------------------------------
 
@@ -416,6 +477,23 @@ for my $case (@wrong_values) {
             "$dir/in/wrong.csv");
 }
 
+my @wrong_levels = (
+    ["3,0,FR,M,mug,1,", qr/column 'level': '[^']+' is not a level .*, 0 to 2/],
+    ["1,0,FR,M,mug,1,", qr/column 'country': '[^']+' is there, but level 1/],
+    ["2,0,,,mug,1,", qr/column 'spend': '[^']+' is there, but level 2/],
+    ["0,0,FR,M,mug,1,1.5", qr/column 'confidence': '[^']+' is not a prob/],
+    ["0,0,FR,M,mug,1,x", qr/column 'confidence': '[^']+' is not a prob/],
+);
+spec(%coarse);
+for my $case (@wrong_levels) {
+    my ($text, $words) = @$case;
+
+    spew("$dir/in/wrong.csv",
+         "level,spend,country,sex,action,value,confidence\n$text\n");
+    refused("levels $words", $words, @customers, '--values',
+            "$dir/in/wrong.csv");
+}
+
 spec(policy => { type => 'p_table', slate => 1, state => ['country'] });
 spew("$dir/in/wrong.csv", "country,action,value\nFR,mug,1.5\n");
 refused('no probability', qr/wrong\.csv:2: column 'value': '[^']+' is not a prob/,
@@ -454,7 +532,7 @@ like($out, qr/^\Q$_\E +-$/m, "inspect: no $_")
     for qw(built published state customer_fields hash_key features);
 unlike($out, qr/ $/m, 'no line ends in a space');
 is_deeply(reco_json('inspect', "$dir/plain.mdb", '--state', '', '--json')
-          ->{values}, [{ action => 'a', value => 0.75, visits => 0 },
+          ->{values}, [{ action => 'a', value => 0.75, visits => 0, confidence => undef },
                        { action => 'b', value => 0.25, visits => 0 }],
           'the state without features');
 spew("$dir/weights.json", '{"model": "plain", "actions": [{"id": "a"}],'
