@@ -140,6 +140,7 @@ ngx_http_reco_check_names(ngx_http_reco_model_t *model,
 {
     u_char                   names[NGX_HTTP_RECO_NAMES], *p, *last;
     ngx_str_t               *feature;
+    uint32_t                 item;
     ngx_uint_t               i;
     reco_str_t               name;
     const reco_catalogue_t  *actions;
@@ -163,7 +164,10 @@ ngx_http_reco_check_names(ngx_http_reco_model_t *model,
     for (i = 0; i < actions->n; i++) {
         name = actions->actions[i].id;
 
-        if (reco_catalogue_find(&core->catalogue, name) < 0) {
+        if (reco_catalogue_find(&core->catalogue, name) < 0
+            && !(core->items_source
+                 && core->items_source->find(core->lookup_data, name, &item)))
+        {
             p = ngx_http_reco_unknown(p, last, "fallback's action", name);
         }
     }

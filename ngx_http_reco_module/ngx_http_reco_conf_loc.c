@@ -23,7 +23,7 @@ static ngx_int_t ngx_http_reco_compile(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv);
 
 
-/* reco_recommend MODEL [format=native|offers] [answer=names] */
+/* reco_recommend MODEL [format=FORMAT] [answer=names] */
 
 char *
 ngx_http_reco_set_recommend(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -71,7 +71,7 @@ ngx_http_reco_set_recommend(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* reco_reward MODEL [format=native|offers] [unknown=reject|accept] */
+/* reco_reward MODEL [format=FORMAT] [unknown=reject|accept] */
 
 char *
 ngx_http_reco_set_reward(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -147,7 +147,7 @@ ngx_http_reco_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* reco_health MODEL [format=native|offers] */
+/* reco_health MODEL [format=FORMAT] */
 
 char *
 ngx_http_reco_set_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -173,6 +173,58 @@ ngx_http_reco_set_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (rlcf->format == NULL) {
         rlcf->format = &reco_format_native;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* reco_agent MODEL metrics|state|history [format=cart] */
+
+char *
+ngx_http_reco_set_agent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_reco_loc_conf_t *rlcf = conf;
+
+    char       *rv;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    rv = ngx_http_reco_set_handler(cf, rlcf, ngx_http_reco_agent_handler,
+                                   &value[1]);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (ngx_strcmp(value[2].data, "metrics") == 0) {
+        rlcf->agent = NGX_HTTP_RECO_AGENT_METRICS;
+
+    } else if (ngx_strcmp(value[2].data, "state") == 0) {
+        rlcf->agent = NGX_HTTP_RECO_AGENT_STATE;
+
+    } else if (ngx_strcmp(value[2].data, "history") == 0) {
+        rlcf->agent = NGX_HTTP_RECO_AGENT_HISTORY;
+
+    } else {
+        return ngx_http_reco_invalid(cf, &value[2]);
+    }
+
+    if (cf->args->nelts == 4
+        && ngx_http_reco_format_arg(cf, &value[3], rlcf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (rlcf->format == NULL) {
+        rlcf->format = &reco_format_cart;
+    }
+
+    if (rlcf->format->agent == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "format \"%s\" has no \"reco_agent\"",
+                           rlcf->format->name);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;

@@ -11,6 +11,7 @@
     X(REQ_RECOMMEND,        "recommend")                                      \
     X(REQ_REWARD,           "reward")                                         \
     X(REQ_HEALTH,           "health")                                         \
+    X(REQ_AGENT,            "agent")                                          \
     X(REQ_STATUS,           "status")                                         \
     X(REQ_VARIABLE,         "variable")
 
@@ -45,6 +46,12 @@
       "Decisions whose eligible actions held under half of the table's mass") \
     X(STATE_UNKNOWN,        "unknown_state_decisions",                        \
       "Decisions whose state was not in the table of values")                 \
+    X(BACKOFF,              "backoff_decisions",                              \
+      "Decisions answered from a coarser state")                              \
+    X(UNSEEN,               "unseen_words",                                   \
+      "Words of features that counted as other in the state")                 \
+    X(UNKNOWN_ITEMS,        "unknown_items",                                  \
+      "Items of carts and exclusions that the snapshot does not have")        \
     X(CUSTOMER_UNKNOWN,     "unknown_customer_decisions",                     \
       "Decisions for a customer without a record in the snapshot")            \
     X(UNKNOWN_FIELDS,       "unknown_fields",                                 \

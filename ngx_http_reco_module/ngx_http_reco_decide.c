@@ -15,6 +15,8 @@ static void ngx_http_reco_customer(ngx_http_reco_served_t *served,
 static ngx_uint_t ngx_http_reco_wants_country(const reco_model_t *core);
 static ngx_int_t ngx_http_reco_fill_result(ngx_http_request_t *r,
     ngx_http_reco_served_t *served, ngx_http_reco_result_t *result);
+static void ngx_http_reco_history(ngx_http_reco_served_t *served,
+    ngx_http_reco_result_t *result);
 static void ngx_http_reco_count_decision(ngx_http_reco_served_t *served);
 static void ngx_http_reco_share_cleanup(void *data);
 
@@ -98,6 +100,13 @@ ngx_http_reco_decide(ngx_http_request_t *r, ngx_http_reco_served_t *served,
                      request->customer_key, &ws->scratch, &ws->decision);
     if (rc != RECO_OK) {
         return reco_error_set(&ws->error, rc, "", "no action may be shown");
+    }
+
+    ws->items.n = 0;
+
+    if (served->core->items.slate) {
+        reco_items_select(served->core, ws->decision.action[0], &ws->features,
+                          request, &customer, &ws->items_scratch, &ws->items);
     }
 
     if (ngx_http_reco_fill_result(r, served, result) != NGX_OK) {
@@ -250,6 +259,7 @@ ngx_int_t
 ngx_http_reco_record(ngx_http_reco_served_t *served,
     ngx_http_reco_result_t *result, ngx_http_reco_wait_t *wait)
 {
+    size_t                      bound;
     ngx_int_t                   rc;
     reco_buf_t                  b;
     reco_decision_event_t       event;
@@ -261,7 +271,17 @@ ngx_http_reco_record(ngx_http_reco_served_t *served,
 
     ngx_http_reco_last_set(ws->last_key, ws->request.time_ms);
 
-    rc = ngx_http_reco_log_begin(served->model->record_bound, &b, &event.seq);
+    if (served->core->history.recommendations_ms) {
+        ngx_http_reco_history(served, result);
+    }
+
+    bound = served->model->record_bound;
+
+    if (ws->request.ncart || ws->request.nexclude) {
+        bound += reco_event_request_bound(&ws->request);
+    }
+
+    rc = ngx_http_reco_log_begin(bound, &b, &event.seq);
 
     if (rc != NGX_OK) {
         if (wait) {
@@ -281,7 +301,7 @@ ngx_http_reco_record(ngx_http_reco_served_t *served,
     event.eligible = &ws->eligible;
     event.decision = &ws->decision;
     event.request = &ws->request;
-    event.items = NULL;
+    event.items = served->core->items.slate ? &ws->items : NULL;
     event.fallback = result->fallback;
     event.not_replayable = false;
 
@@ -292,12 +312,43 @@ ngx_http_reco_record(ngx_http_reco_served_t *served,
 
 
 static void
+ngx_http_reco_history(ngx_http_reco_served_t *served,
+    ngx_http_reco_result_t *result)
+{
+    uint32_t                    i;
+    reco_history_t              h;
+    ngx_http_reco_workspace_t  *ws;
+
+    ws = ngx_http_reco_worker.workspace;
+
+    h.kind = RECO_HISTORY_RECOMMENDATION;
+    h.time_ms = ws->request.time_ms;
+    h.generation = result->generation;
+    h.id = result->id;
+    h.customer_key = ws->request.customer_key;
+    h.session = ws->request.session;
+    h.action = served->core->catalogue.actions[ws->decision.action[0]].id;
+    h.value = ws->decision.confidence;
+    h.count = 0;
+    h.nitems = ws->items.n;
+
+    for (i = 0; i < h.nitems; i++) {
+        h.items[i] = ws->items.items[i].item.id;
+    }
+
+    ngx_http_reco_history_add(served->model, &h);
+}
+
+
+static void
 ngx_http_reco_count_decision(ngx_http_reco_served_t *served)
 {
-    uint32_t          i, n, *labels;
-    reco_decision_t  *decision;
+    uint32_t                    i, n, *labels;
+    reco_decision_t            *decision;
+    ngx_http_reco_workspace_t  *ws;
 
-    decision = &ngx_http_reco_worker.workspace->decision;
+    ws = ngx_http_reco_worker.workspace;
+    decision = &ws->decision;
 
     ngx_http_reco_count(NGX_HTTP_RECO_DECISIONS);
 
@@ -307,10 +358,23 @@ ngx_http_reco_count_decision(ngx_http_reco_served_t *served)
 
     } else {
         labels = served->model->action_labels;
-        n = ngx_http_reco_worker.workspace->request.unknown_fields;
+        n = ws->request.unknown_fields;
 
         if (n) {
             ngx_http_reco_count_n(NGX_HTTP_RECO_UNKNOWN_FIELDS, n);
+        }
+
+        if (decision->state_known && decision->level) {
+            ngx_http_reco_count(NGX_HTTP_RECO_BACKOFF);
+        }
+
+        if (decision->unseen) {
+            ngx_http_reco_count_n(NGX_HTTP_RECO_UNSEEN, decision->unseen);
+        }
+
+        if (served->core->items.slate && ws->items.unknown) {
+            ngx_http_reco_count_n(NGX_HTTP_RECO_UNKNOWN_ITEMS,
+                                  ws->items.unknown);
         }
 
         if (decision->low_mass) {

@@ -227,6 +227,26 @@ ngx_http_reco_log_forget(ngx_http_reco_wait_t *wait)
 }
 
 
+/* Tries what a record would try: a segment that is open and still has its
+ * name, or one that can be opened now. */
+
+ngx_uint_t
+ngx_http_reco_log_is_up(void)
+{
+    ngx_http_reco_log_t  *log;
+
+    log = &ngx_http_reco_log;
+
+    if (log->conf == NULL) {
+        return 0;
+    }
+
+    ngx_http_reco_log_check_link(log);
+
+    return ngx_http_reco_log_open(log) == NGX_OK;
+}
+
+
 /* Draws the incarnation anew; what counts by incarnation begins again. */
 
 static ngx_int_t

@@ -693,6 +693,7 @@ ngx_http_reco_snapshot_swap(ngx_http_reco_watch_t *watch,
     model->snapshot = snapshot;
     model->generation = info->generation;
     model->published_ms = watch->manifest.published_ms;
+    model->snapshot_bytes = watch->manifest.size;
     model->action_labels = labels;
 
     if (old) {

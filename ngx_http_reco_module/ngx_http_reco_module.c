@@ -131,6 +131,13 @@ static ngx_command_t  ngx_http_reco_commands[] = {
       0,
       NULL },
 
+    { ngx_string("reco_agent"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE23,
+      ngx_http_reco_set_agent,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("reco_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_reco_set_status,
@@ -450,6 +457,7 @@ ngx_http_reco_inherit_handler(ngx_conf_t *cf, ngx_http_reco_loc_conf_t *prev,
     conf->format = prev->format;
     conf->variant = prev->variant;
     conf->prometheus = prev->prometheus;
+    conf->agent = prev->agent;
     conf->accept_unknown = prev->accept_unknown;
 
     clcf->handler = prev->handler;

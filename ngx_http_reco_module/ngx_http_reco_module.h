@@ -6,6 +6,7 @@
  *   ngx_http_reco_zone.c       shared memory: counters, action labels, latency,
  *                              verified file identities
  *   ngx_http_reco_last.c       shared memory: last decisions
+ *   ngx_http_reco_history.c    shared memory: recent decisions
  *   ngx_http_reco_log.c        event log of one worker: buffer, one write a
  *                              turn of the event loop, waiting requests
  *   ngx_http_reco_model.c      snapshots of one worker: manifest timer, checksum
@@ -17,6 +18,7 @@
  *   ngx_http_reco_recommend.c  content handler of reco_recommend
  *   ngx_http_reco_reward.c     content handler of reco_reward
  *   ngx_http_reco_status.c     content handlers of reco_status, reco_health
+ *   ngx_http_reco_agent.c      content handler of reco_agent
  *   ngx_http_reco_variables.c  $reco_action and the others
  *   ngx_http_reco_fallback.c   models of reco_fallback
  *   ngx_http_reco_check.c      warnings: what is configured and not there
@@ -32,6 +34,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "reco_agent.h"
 #include "reco_format.h"
 #include "reco_geo.h"
 #include "reco_segment.h"
@@ -47,6 +50,12 @@
 
 #define NGX_HTTP_RECO_SYNC_OFF     0
 #define NGX_HTTP_RECO_SYNC_ALWAYS  ((ngx_msec_t) -1)
+
+
+/* what a reco_agent shows */
+#define NGX_HTTP_RECO_AGENT_METRICS  1
+#define NGX_HTTP_RECO_AGENT_STATE    2
+#define NGX_HTTP_RECO_AGENT_HISTORY  3
 
 
 /* ---- counters ---- */
@@ -85,6 +94,7 @@ typedef struct {
     uint64_t                   generation;
     uint32_t                  *action_labels;  /* by action: slot in the zone */
     uint64_t                   published_ms;   /* of the snapshot */
+    uint64_t                   snapshot_bytes; /* of its file */
     uint32_t                  *fallback_labels;
     void                      *watch;          /* ngx_http_reco_model.c's */
 
@@ -146,6 +156,7 @@ typedef struct {
     const reco_format_t          *format;
     ngx_uint_t                    variant;
     ngx_uint_t                    prometheus;  /* unsigned  prometheus:1; */
+    ngx_uint_t                    agent;       /* what reco_agent shows */
     ngx_uint_t                    accept_unknown;  /* reco_reward unknown= */
     ngx_http_reco_decide_conf_t  *decide;      /* of reco_decide, inherited */
     ngx_flag_t                    explain;
@@ -164,6 +175,8 @@ typedef struct {
     reco_scratch_t             scratch;
     reco_mask_t                eligible;
     reco_decision_t            decision;
+    reco_item_slate_t          items;          /* n is 0 without items */
+    reco_items_scratch_t       items_scratch;
     reco_reward_request_t      reward;
     reco_error_t               error;
     char                       customer_key[32];
@@ -231,6 +244,9 @@ ngx_int_t ngx_http_reco_log_end(reco_buf_t *buf, ngx_http_reco_wait_t *wait);
 void ngx_http_reco_log_skip(ngx_http_reco_wait_t *wait);
 
 void ngx_http_reco_log_forget(ngx_http_reco_wait_t *wait);
+
+/* Whether a record could be written now: 0 also where there is no reco_log. */
+ngx_uint_t ngx_http_reco_log_is_up(void);
 
 
 /* ---- snapshots and geo (ngx_http_reco_model.c, ngx_http_reco_geo.c) ---- */
@@ -302,6 +318,25 @@ void ngx_http_reco_identify(const ngx_file_info_t *fi,
 ngx_int_t ngx_http_reco_verified_claim(const ngx_http_reco_identity_t *id);
 void ngx_http_reco_verified_done(const ngx_http_reco_identity_t *id,
     ngx_uint_t good);
+
+/* ngx_http_reco_history.c: recent decisions of models whose spec keeps a
+ * history. The decision is the one in the workspace. */
+void ngx_http_reco_history_add(ngx_http_reco_model_t *model,
+    const reco_history_t *h);
+/* Those of the model that the query asks for, later ones first (but for
+ * neighbours), at most max of them, copied into the pool: their number, or
+ * NGX_ERROR without memory. */
+ngx_int_t ngx_http_reco_history_find(ngx_pool_t *pool,
+    ngx_http_reco_model_t *model, const reco_history_query_t *query,
+    const reco_history_t **found, ngx_uint_t max);
+
+/* The counters of a model's actions, and of all facts, as names and counts in
+ * the pool; *counts NULL without a zone. */
+ngx_int_t ngx_http_reco_zone_actions(ngx_pool_t *pool,
+    ngx_http_reco_model_t *model, const reco_model_t *core,
+    reco_count_t **counts, uint32_t *n);
+ngx_int_t ngx_http_reco_zone_facts(ngx_pool_t *pool, reco_count_t **counts,
+    uint32_t *n);
 
 ngx_int_t ngx_http_reco_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_reco_health_handler(ngx_http_request_t *r);
@@ -438,6 +473,9 @@ ngx_int_t ngx_http_reco_add_header(ngx_http_request_t *r, ngx_str_t *name,
 /* Sends a JSON answer; returns what to finalize with. */
 ngx_int_t ngx_http_reco_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_buf_t *body);
+/* The same of another type, which must outlive the request. */
+ngx_int_t ngx_http_reco_send_type(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_buf_t *body, const char *type);
 
 /* Sends workspace->error as the location's format shows it. */
 ngx_int_t ngx_http_reco_problem(ngx_http_request_t *r, ngx_uint_t status,
@@ -456,6 +494,7 @@ ngx_http_reco_ctx_t *ngx_http_reco_wait(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_reco_recommend_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_reco_reward_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_reco_agent_handler(ngx_http_request_t *r);
 
 ngx_int_t ngx_http_reco_add_variables(ngx_conf_t *cf);
 /* Log-phase handler that runs before all others: from then on a variable makes
@@ -475,6 +514,7 @@ char *ngx_http_reco_set_recommend(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_reco_set_reward(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_reco_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_reco_set_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_reco_set_agent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_reco_set_decide(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* The entry of that name, made at its first mention; NULL after a message. */

@@ -209,6 +209,7 @@ ngx_http_reco_recommend_render(ngx_http_request_t *r,
     answer.features = &ws->features;
     answer.eligible = &ws->eligible;
     answer.decision = &ws->decision;
+    answer.items = &ws->items;
     answer.scratch = &ws->scratch;
     answer.generation = result->generation;
     answer.token.data = (char *) result->token.data;

@@ -322,6 +322,14 @@ ngx_http_reco_add_header(ngx_http_request_t *r, ngx_str_t *name,
 ngx_int_t
 ngx_http_reco_send(ngx_http_request_t *r, ngx_uint_t status, ngx_buf_t *body)
 {
+    return ngx_http_reco_send_type(r, status, body, "application/json");
+}
+
+
+ngx_int_t
+ngx_http_reco_send_type(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_buf_t *body, const char *type)
+{
     ngx_int_t    rc;
     ngx_chain_t  out;
 
@@ -339,7 +347,8 @@ ngx_http_reco_send(ngx_http_request_t *r, ngx_uint_t status, ngx_buf_t *body)
 
     r->headers_out.content_length_n = body->last - body->pos;
 
-    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type.data = (u_char *) type;
+    r->headers_out.content_type.len = ngx_strlen(type);
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
 

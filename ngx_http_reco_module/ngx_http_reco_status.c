@@ -68,8 +68,6 @@ static reco_str_t ngx_http_reco_label_model(ngx_http_reco_label_t *label,
     ngx_uint_t i);
 static reco_str_t ngx_http_reco_label_text(ngx_http_reco_label_t *label,
     ngx_uint_t i);
-static ngx_int_t ngx_http_reco_status_send(ngx_http_request_t *r,
-    ngx_buf_t *b, const char *type);
 
 
 /* by counter; the order is that of ngx_http_reco_counter_e */
@@ -157,9 +155,10 @@ ngx_http_reco_status_handler(ngx_http_request_t *r)
 
     b->last = (u_char *) text.pos;
 
-    return ngx_http_reco_status_send(r, b, rlcf->prometheus
-                                           ? "text/plain; version=0.0.4"
-                                           : "application/json");
+    return ngx_http_reco_send_type(r, NGX_HTTP_OK, b,
+                                   rlcf->prometheus
+                                   ? "text/plain; version=0.0.4"
+                                   : "application/json");
 }
 
 
@@ -168,6 +167,7 @@ ngx_http_reco_health_handler(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
     ngx_buf_t                 *b;
+    ngx_uint_t                 status;
     reco_str_t                 name, version;
     reco_buf_t                 text;
     ngx_http_reco_model_t     *model;
@@ -211,13 +211,13 @@ ngx_http_reco_health_handler(ngx_http_request_t *r)
     health.geo = (ngx_http_reco_worker.geo != NULL);
     health.geo_configured = (ngx_http_reco_worker.conf->geo_path.len != 0);
     health.log_configured = (ngx_http_reco_worker.conf->log.path.len != 0);
-    health.log = health.log_configured;
+    health.log = ngx_http_reco_log_is_up();
 
-    (void) rlcf->format->render_health(&text, &health);
+    status = rlcf->format->render_health(&text, &health);
 
     b->last = (u_char *) text.pos;
 
-    return ngx_http_reco_status_send(r, b, "application/json");
+    return ngx_http_reco_send(r, status, b);
 }
 
 
@@ -717,34 +717,4 @@ ngx_http_reco_label_text(ngx_http_reco_label_t *label, ngx_uint_t i)
     }
 
     return (reco_str_t) { (char *) label->text, label->text_len };
-}
-
-
-static ngx_int_t
-ngx_http_reco_status_send(ngx_http_request_t *r, ngx_buf_t *b,
-    const char *type)
-{
-    ngx_int_t    rc;
-    ngx_chain_t  out;
-
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = b->last - b->pos;
-    r->headers_out.content_type.data = (u_char *) type;
-    r->headers_out.content_type.len = ngx_strlen(type);
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b->last_buf = (r == r->main);
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
 }

@@ -98,7 +98,7 @@ ngx_http_reco_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 static ngx_int_t
 ngx_http_reco_zone_create(ngx_shm_zone_t *shm_zone)
 {
-    size_t                 size, least;
+    size_t                 size, least, sets;
     ngx_slab_pool_t       *shpool;
     ngx_http_reco_zone_t  *zone;
 
@@ -124,8 +124,17 @@ ngx_http_reco_zone_create(ngx_shm_zone_t *shm_zone)
     zone->magic = NGX_HTTP_RECO_ZONE_MAGIC;
     zone->layout = NGX_HTTP_RECO_ZONE_LAYOUT;
     zone->size = sizeof(ngx_http_reco_zone_t);
-    zone->nsets = (size - offsetof(ngx_http_reco_zone_t, sets))
-                  / sizeof(ngx_http_reco_set_t);
+
+    zone->nhistory = ngx_min(size / NGX_HTTP_RECO_HISTORY_SHARE
+                             / sizeof(ngx_http_reco_recent_t),
+                             NGX_HTTP_RECO_HISTORY_MAX);
+
+    sets = size - offsetof(ngx_http_reco_zone_t, sets)
+           - zone->nhistory * sizeof(ngx_http_reco_recent_t);
+
+    zone->nsets = sets / sizeof(ngx_http_reco_set_t);
+    zone->history_at = offsetof(ngx_http_reco_zone_t, sets)
+                       + zone->nsets * sizeof(ngx_http_reco_set_t);
 
     shpool->data = zone;
     shm_zone->data = zone;
@@ -260,6 +269,80 @@ ngx_http_reco_count_fact(reco_str_t kind)
                                     kind);
         (void) ngx_atomic_fetch_add(&label->count, 1);
     }
+}
+
+
+/* Actions that share the label of what had no room are left out. */
+
+ngx_int_t
+ngx_http_reco_zone_actions(ngx_pool_t *pool, ngx_http_reco_model_t *model,
+    const reco_model_t *core, reco_count_t **counts, uint32_t *n)
+{
+    uint32_t               i, *labels;
+    ngx_http_reco_zone_t  *zone;
+
+    *n = 0;
+    *counts = NULL;
+
+    zone = ngx_http_reco_zone();
+    labels = model->snapshot ? model->action_labels : model->fallback_labels;
+
+    if (zone == NULL || labels == NULL) {
+        return NGX_OK;
+    }
+
+    *counts = ngx_palloc(pool, (core->catalogue.n + 1)
+                               * sizeof(reco_count_t));
+    if (*counts == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < core->catalogue.n; i++) {
+        if (labels[i]) {
+            (*counts)[*n].name = core->catalogue.actions[i].id;
+            (*counts)[*n].count = zone->actions[labels[i]].count;
+            (*n)++;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_reco_zone_facts(ngx_pool_t *pool, reco_count_t **counts, uint32_t *n)
+{
+    ngx_uint_t              i;
+    ngx_http_reco_zone_t   *zone;
+    ngx_http_reco_label_t  *label;
+
+    *n = 0;
+    *counts = NULL;
+
+    zone = ngx_http_reco_zone();
+
+    if (zone == NULL) {
+        return NGX_OK;
+    }
+
+    *counts = ngx_palloc(pool, NGX_HTTP_RECO_KIND_LABELS
+                               * sizeof(reco_count_t));
+    if (*counts == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 1; i < NGX_HTTP_RECO_KIND_LABELS; i++) {
+        label = &zone->kinds[i];
+
+        if (label->ready) {
+            (*counts)[*n].name.data = (char *) label->text;
+            (*counts)[*n].name.len = label->text_len;
+            (*counts)[*n].count = label->count;
+            (*n)++;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

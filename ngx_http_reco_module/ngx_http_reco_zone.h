@@ -15,7 +15,7 @@
 
 
 #define NGX_HTTP_RECO_ZONE_MAGIC     0x6f63657265636f7aULL
-#define NGX_HTTP_RECO_ZONE_LAYOUT    2
+#define NGX_HTTP_RECO_ZONE_LAYOUT    3
 
 #define NGX_HTTP_RECO_ACTION_LABELS  512
 #define NGX_HTTP_RECO_KIND_LABELS    64
@@ -23,6 +23,10 @@
 #define NGX_HTTP_RECO_IDENTITIES     64
 #define NGX_HTTP_RECO_WAYS           7
 #define NGX_HTTP_RECO_LINE           64
+
+/* of the zone's memory one part in so many, and at most so many records */
+#define NGX_HTTP_RECO_HISTORY_SHARE  8
+#define NGX_HTTP_RECO_HISTORY_MAX    16384
 
 
 /*
@@ -75,6 +79,19 @@ typedef struct {
 } __attribute__((aligned(NGX_HTTP_RECO_LINE))) ngx_http_reco_set_t;
 
 
+/*
+ * A recent decision, packed by reco_history_pack(), in one kilobyte. seq is 0
+ * in a slot never written, odd while a worker writes it (for ever, if it was
+ * killed just then: the slot is lost).
+ */
+typedef struct {
+    ngx_atomic_t             seq;
+    uint64_t                 model;          /* hash of its name */
+    uint64_t                 len;
+    u_char                   data[1000];
+} ngx_http_reco_recent_t;
+
+
 /* Upper bounds in nanoseconds: X(bound, "bound in seconds") */
 #define NGX_HTTP_RECO_BUCKETS(X)                                              \
     X(1000, "0.000001")                                                       \
@@ -116,6 +133,10 @@ struct ngx_http_reco_zone_s {
 
     ngx_http_reco_generation_t  served[NGX_HTTP_RECO_MODEL_LABELS];
     ngx_http_reco_verified_t    verified[NGX_HTTP_RECO_IDENTITIES];
+
+    ngx_atomic_t                history_head;  /* records ever written */
+    ngx_uint_t                  nhistory;      /* slots of the ring ... */
+    size_t                      history_at;    /* ... that many bytes on */
 
     ngx_uint_t                  nsets;
     ngx_http_reco_set_t         sets[1];       /* nsets */

@@ -77,6 +77,12 @@ accepts 'reco_reward unknown=reject', "$model reco_log log;",
 accepts 'reco_status', '', 'location = /a { reco_status prometheus; }'
     . 'location = /b { reco_status json; }';
 accepts 'reco_health', $model, location('reco_health shop format=offers;');
+accepts "reco_recommend, reco_reward and reco_health format=cart",
+    "$model reco_log log;", 'location = /a { reco_recommend shop format=cart; }'
+    . 'location = /b { reco_reward shop format=cart; }'
+    . 'location = /c { reco_health shop format=cart; }';
+accepts "reco_agent $_", $model, location("reco_agent shop $_;")
+    for qw(metrics state history), 'history format=cart';
 accepts 'reco_decide', $model . 'reco_decide shop;', 'reco_decide shop slate=2'
     . ' customer=$cookie_uid session=$cookie_sid feature=device:$arg_d'
     . ' feature=page:a:b;' . location('reco_decide shop; return 200;');
@@ -104,6 +110,12 @@ refuses 'reco_decide twice', "$model reco_decide shop; reco_decide shop;", '',
     'is duplicate';
 refuses 'reco_recommend twice', $model,
     location('reco_recommend shop; reco_recommend shop;'), 'is duplicate';
+refuses 'reco_agent twice', $model,
+    location('reco_agent shop state; reco_agent shop metrics;'),
+    'is duplicate';
+refuses 'reco_agent beside another', $model,
+    location('reco_health shop; reco_agent shop metrics;'),
+    'beside another reco handler';
 refuses 'two handlers', $model,
     location('reco_recommend shop; reco_reward shop;'),
     'beside another reco handler';
@@ -118,6 +130,7 @@ refuses 'a feature twice', $model
 # ---- unknown models ---- #
 
 for my $use ('reco_recommend shop', 'reco_reward shop', 'reco_health shop',
+    'reco_agent shop state',
     'reco_decide shop')
 {
     refuses "$use without a model", 'reco_zone z:1m;', location("$use;"),
@@ -127,6 +140,24 @@ refuses 'a fallback without a model', 'reco_fallback shop A;', '',
     'unknown reco model "shop"';
 
 # ---- invalid ---- #
+
+refuses 'reco_agent of nothing', $model, location('reco_agent shop;'),
+    'invalid number of arguments';
+refuses 'reco_agent of something else', $model,
+    location('reco_agent shop memory;'), 'invalid parameter "memory"';
+refuses 'reco_agent of a format without one', $model,
+    location('reco_agent shop state format=native;'),
+    'format "native" has no "reco_agent"';
+refuses 'reco_agent of an unknown format', $model,
+    location('reco_agent shop state format=xml;'), 'unknown reco format';
+refuses 'reco_agent of another parameter', $model,
+    location('reco_agent shop state answer=names;'),
+    'invalid parameter "answer=names"';
+refuses 'reco_agent outside of a location', $model, 'reco_agent shop state;',
+    'not allowed here';
+refuses 'answer=names of cart', $model,
+    location('reco_recommend shop format=cart answer=names;'),
+    'format "cart" has no "answer=names"';
 
 refuses 'a zone without size', 'reco_zone reco;', '', 'name:size';
 refuses 'a zone without name', 'reco_zone :1m;', '', 'name:size';
