@@ -532,8 +532,10 @@ like($out, qr/^\Q$_\E +-$/m, "inspect: no $_")
     for qw(built published state customer_fields hash_key features);
 unlike($out, qr/ $/m, 'no line ends in a space');
 is_deeply(reco_json('inspect', "$dir/plain.mdb", '--state', '', '--json')
-          ->{values}, [{ action => 'a', value => 0.75, visits => 0, confidence => undef },
-                       { action => 'b', value => 0.25, visits => 0 }],
+          ->{values}, [{ action => 'a', value => 0.75, visits => 0,
+                         confidence => undef },
+                       { action => 'b', value => 0.25, visits => 0,
+                         confidence => undef }],
           'the state without features');
 spew("$dir/weights.json", '{"model": "plain", "actions": [{"id": "a"}],'
      . ' "policy": {"type": "weights", "weights": [1]}}');
