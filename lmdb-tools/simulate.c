@@ -331,7 +331,7 @@ log_facts(run_t *r, const visit_t *v, reco_str_t session, uint64_t delay_ms,
 }
 
 /* A record for each clicked item, a second apart so that no two are taken for
- * one; of a step without a click the idle seconds. */
+ * one; of a step without a click the idle minutes. */
 static bool
 log_answer(run_t *r, const visit_t *v, const visit_answer_t *a,
     reco_str_t session)

@@ -196,7 +196,7 @@ visit_expect(const visit_t *v, const uint32_t *items,
     out->any_click = judged->any;
     out->any_cart = 1 - no_cart;
     out->any_conversion = 1 - no_purchase;
-    out->idle = (1 - judged->any) * a->idle_share * a->step_seconds;
+    out->idle = (1 - judged->any) * a->idle_share * a->step_seconds / 60;
 }
 
 static void
@@ -244,7 +244,7 @@ visit_answer(visit_t *v, const uint32_t *items, uint32_t n,
                    : out->seconds > MAX_STEP ? MAX_STEP : out->seconds;
     out->seconds = floor(out->seconds * 1000) / 1000;
     out->idle = out->clicks ? 0
-                : floor(v->m->a.idle_share * out->seconds * 1000) / 1000;
+                : floor(v->m->a.idle_share * out->seconds / 60 * 1000) / 1000;
     v->clicked = v->clicked || out->clicks > 0;
     v->bought = v->bought || out->purchases > 0;
 }

@@ -49,7 +49,7 @@ typedef struct {
     double    revenue;
     double    any;                          /* probability of any click */
     double    seconds;                      /* to the next step or the end */
-    double    idle;                         /* of these */
+    double    idle;                         /* of these, in minutes */
 } visit_answer_t;
 
 /* Sums of the facts of a decision, or their expectations. */
