@@ -4,6 +4,7 @@
  * before all of it is right.
  */
 
+#include "parallel.h"
 #include "train_follow.h"
 
 #include <errno.h>
@@ -36,7 +37,8 @@ typedef struct {
 
 enum { OPT_LOG = 256, OPT_SPEC, OPT_BASE, OPT_OUT, OPT_ALGORITHM, OPT_AS_OF,
        OPT_LIVE, OPT_PRIOR, OPT_HALF_LIFE, OPT_CREDIT, OPT_MODELS, OPT_JSON,
-       OPT_FOLLOW, OPT_TO, OPT_EVERY, OPT_WINDOW, OPT_KEEP, OPT_CYCLES };
+       OPT_LEARNING_RATE, OPT_DISCOUNT_FACTOR, OPT_EPSILON, OPT_PASSES,
+       OPT_THREADS, OPT_HOLD_OUT, OPT_CHECKPOINT, OPT_FOLLOW, OPT_TO, OPT_EVERY, OPT_WINDOW, OPT_KEEP, OPT_CYCLES };
 
 static const struct argp_option  options[] = {
     { "log", OPT_LOG, "DIR", 0,
@@ -47,7 +49,9 @@ static const struct argp_option  options[] = {
       "take customers from this snapshot, and without --spec the model too",
       0 },
     { "out", OPT_OUT, "FILE", 0, "the snapshot to write (needed)", 0 },
-    { "algorithm", OPT_ALGORITHM, "NAME", 0, "thompson (the default)", 0 },
+    { "algorithm", OPT_ALGORITHM, "NAME", 0,
+      "fitted-q (the default for a q_table), q-learning, or thompson (for a "
+      "p_table)", 0 },
     { "as-of", OPT_AS_OF, "TIME", 0,
       "what was known then; by default the end of the data, which it does "
       "not pass", 0 },
@@ -62,6 +66,23 @@ static const struct argp_option  options[] = {
       "shows; by default what most rewards allow", 0 },
     { "models", OPT_MODELS, "DIR", 0,
       "the snapshots that made the decisions, for --credit=slate", 0 },
+    { "learning-rate", OPT_LEARNING_RATE, "ALPHA", 0,
+      "of q-learning (RL_LEARNING_RATE, the spec's)", 0 },
+    { "discount-factor", OPT_DISCOUNT_FACTOR, "GAMMA", 0,
+      "of a q_table (RL_DISCOUNT_FACTOR, the spec's)", 0 },
+    { "epsilon", OPT_EPSILON, "SHARE", 0,
+      "what the policy in the snapshot explores with at the end (RL_EPSILON, "
+      "the spec's)", 0 },
+    { "passes", OPT_PASSES, "N", 0,
+      "over a q_table; by default until it has converged", 0 },
+    { "threads", OPT_THREADS, "N", 0,
+      "share the work (1); the result is the same", 0 },
+    { "hold-out", OPT_HOLD_OUT, "SHARE", 0,
+      "keep that share of the customers out, and report which level of the "
+      "table would have answered them", 0 },
+    { "checkpoint", OPT_CHECKPOINT, "FILE", 0,
+      "go on from this file where it is there, and keep it up to date; "
+      "removed at the end", 0 },
     { "json", OPT_JSON, NULL, 0, "print the summary as JSON", 0 },
     { "follow", OPT_FOLLOW, NULL, 0,
       "keep reading the log, and publish a generation when there is more", 1 },
@@ -134,8 +155,9 @@ check_options(const command_t *c, struct argp_state *state)
         if (c->follow.dir == NULL) {
             argp_error(state, "--follow needs --to");
         }
-        if (c->out || c->as_of_ms) {
-            argp_error(state, "--follow takes no --out and no --as-of");
+        if (c->out || c->as_of_ms || c->options.checkpoint) {
+            argp_error(state, "--follow takes no --out, no --as-of and no "
+                       "--checkpoint");
         }
         return;
     }
@@ -213,6 +235,63 @@ on_follow_option(int key, char *arg, struct argp_state *state)
     }
 }
 
+/* From 0 to 1; 'below': not 1 itself. */
+static double
+parse_share(const char *name, const char *arg, bool below,
+    struct argp_state *state)
+{
+    double  value = 0;
+
+    if (!tool_number_parse(tool_str(arg), &value) || value < 0 || value > 1
+        || (below && value == 1))
+    {
+        argp_error(state, "--%s: '%s' is not a number from 0 to %s1", name,
+                   arg, below ? "below " : "");
+    }
+
+    return value;
+}
+
+static error_t
+on_learning_option(int key, char *arg, struct argp_state *state)
+{
+    command_t        *c = state->input;
+    train_options_t  *o = &c->options;
+
+    switch (key) {
+    case OPT_LEARNING_RATE:
+        o->learning_rate = (train_number_t) {
+            true, parse_share("learning-rate", arg, false, state),
+            TRAIN_FROM_OPTION };
+        return 0;
+    case OPT_DISCOUNT_FACTOR:
+        o->discount_factor = (train_number_t) {
+            true, parse_share("discount-factor", arg, true, state),
+            TRAIN_FROM_OPTION };
+        return 0;
+    case OPT_EPSILON:
+        o->epsilon = (train_number_t) {
+            true, parse_share("epsilon", arg, false, state),
+            TRAIN_FROM_OPTION };
+        return 0;
+    case OPT_PASSES:
+        o->passes = parse_count("passes", arg, 1, UINT32_MAX, state);
+        return 0;
+    case OPT_THREADS:
+        o->threads = (uint32_t) parse_count("threads", arg, 1,
+                                            PARALLEL_MAX_THREADS, state);
+        return 0;
+    case OPT_HOLD_OUT:
+        o->hold_out = parse_share("hold-out", arg, true, state);
+        return 0;
+    case OPT_CHECKPOINT:
+        o->checkpoint = arg;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
@@ -282,6 +361,9 @@ on_option(int key, char *arg, struct argp_state *state)
         check_options(c, state);
         return 0;
     default:
+        if (key >= OPT_LEARNING_RATE && key <= OPT_CHECKPOINT) {
+            return on_learning_option(key, arg, state);
+        }
         return key >= OPT_TO && key <= OPT_CYCLES
                ? on_follow_option(key, arg, state) : ARGP_ERR_UNKNOWN;
     }
@@ -304,12 +386,24 @@ trained(const command_t *c)
 }
 
 static bool
+checkpoint_is_apart(const command_t *c)
+{
+    const char  *path = c->options.checkpoint;
+
+    return tool_output_is_not(path, c->spec_path)
+           && tool_output_is_not(path, c->base_path)
+           && tool_output_differs(c->out, path)
+           && tool_output_is_no_log(path, c->logs[0]);
+}
+
+static bool
 open_models(command_t *c)
 {
     uint32_t  i;
 
     if (c->out && (!tool_output_is_not(c->out, c->spec_path)
-                   || !tool_output_is_not(c->out, c->base_path)))
+                   || !tool_output_is_not(c->out, c->base_path)
+                   || !checkpoint_is_apart(c)))
     {
         return false;
     }

@@ -6,8 +6,10 @@
 
 #include "train.h"
 
-#include <math.h>
+#include "build_items.h"
+
 #include <string.h>
+#include <unistd.h>
 
 #define MS_PER_DAY  86400000
 
@@ -21,6 +23,8 @@ typedef struct {
 /* The first of a policy's is its default. */
 static const algorithm_t  algorithms[] = {
     { "thompson", RECO_POLICY_P_TABLE, "p_table", train_thompson },
+    { "fitted-q", RECO_POLICY_Q_TABLE, "q_table", train_fitted_q },
+    { "q-learning", RECO_POLICY_Q_TABLE, "q_table", train_q_learning },
 };
 
 #define NALGORITHMS     (sizeof(algorithms) / sizeof(algorithms[0]))
@@ -105,6 +109,39 @@ train_has_algorithm(const char *name)
     return false;
 }
 
+/* What only the tables of values know is no use to the others. The
+ * environment may be set for other trainings. */
+static bool
+takes_no_q_options(const train_options_t *o, const algorithm_t *a)
+{
+    size_t  i;
+
+    const struct {
+        const char  *name;
+        bool         given;
+    } options[] = {
+        { "learning-rate", o->learning_rate.given
+                           && o->learning_rate.origin == TRAIN_FROM_OPTION },
+        { "discount-factor", o->discount_factor.given
+                             && o->discount_factor.origin
+                                == TRAIN_FROM_OPTION },
+        { "epsilon", o->epsilon.given
+                     && o->epsilon.origin == TRAIN_FROM_OPTION },
+        { "passes", o->passes > 0 },
+        { "hold-out", o->hold_out > 0 },
+        { "checkpoint", o->checkpoint != NULL },
+    };
+
+    for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (options[i].given) {
+            tool_error("--%s is not for %s", options[i].name, a->name);
+            return false;
+        }
+    }
+
+    return true;
+}
+
 bool
 train_accepts(const train_options_t *o, const reco_model_t *model,
     const char *path)
@@ -129,7 +166,7 @@ train_accepts(const train_options_t *o, const reco_model_t *model,
         return false;
     }
 
-    return true;
+    return a->policy == RECO_POLICY_Q_TABLE || takes_no_q_options(o, a);
 }
 
 /* ---- the snapshot ------------------------------------------------------- */
@@ -143,7 +180,11 @@ spec_text(const train_t *t, const char *text)
     json_t                *spec, *epsilon, *policy, *value;
     const train_number_t  *wanted = &t->options->epsilon;
 
-    if (!wanted->given) {
+    if (!wanted->given
+        || (wanted->origin == TRAIN_FROM_ENVIRONMENT
+            && (t->model->policy.type != RECO_POLICY_Q_TABLE
+                || t->model->policy.epsilon < 0)))
+    {
         return tool_strdup(text);
     }
 
@@ -261,6 +302,14 @@ copy_customers(train_t *t)
     return true;
 }
 
+/* An item that the base has is there for its lists and for the model. */
+static bool
+copy_items(train_t *t)
+{
+    return t->base == NULL || t->model->items.slate == 0
+           || items_copy(t->base, t->builder);
+}
+
 static bool
 finish(train_t *t, const char *out)
 {
@@ -269,6 +318,7 @@ finish(train_t *t, const char *out)
     uint64_t      parent = 0;
     reco_error_t  err;
 
+    train_note(t);
     json_object_set_new(t->facts, "log", ledger_json(t->ledger));
     text = json_dumps(t->facts, JSON_COMPACT);
 
@@ -311,8 +361,13 @@ train_model(const train_options_t *o, ledger_t *ledger,
     json_object_set_new(t.facts, "algorithm", json_string(algorithm->name));
 
     ok = open_builder(&t, model->text, out) && copy_customers(&t)
-         && algorithm->train(&t)
-         && !(o->generations && o->generations->damaged) && finish(&t, out);
+         && copy_items(&t) && algorithm->train(&t)
+         && !(o->generations && o->generations->damaged)
+         && train_history(&t) && finish(&t, out);
+
+    if (ok && o->checkpoint) {
+        (void) unlink(o->checkpoint);       /* its work is done */
+    }
 
     if (t.builder) {
         reco_builder_free(t.builder);
@@ -325,32 +380,4 @@ train_model(const train_options_t *o, ledger_t *ledger,
     }
 
     return ok;
-}
-
-/* ---- summary ------------------------------------------------------------ */
-
-static double
-number(const json_t *facts, const char *name)
-{
-    return json_number_value(json_object_get(facts, name));
-}
-
-static void
-print_arms(const json_t *facts, const char *out, FILE *to)
-{
-    json_t              *prior = json_object_get(facts, "prior");
-    unsigned long long   states = (unsigned long long) number(facts, "states");
-
-    fprintf(to, "%s: %llu %s, %.6g trials, %.6g successes\n", out, states,
-            states == 1 ? "state" : "states", number(facts, "trials"),
-            number(facts, "successes"));
-    fprintf(to, "prior Beta(%.6g, %.6g), %s\n", number(prior, "alpha"),
-            number(prior, "beta"),
-            json_string_value(json_object_get(prior, "source")));
-}
-
-void
-train_print(const json_t *facts, const char *out, FILE *to)
-{
-    print_arms(facts, out, to);
 }

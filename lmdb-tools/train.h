@@ -110,7 +110,18 @@ typedef struct {
 /* The half-life in days; 0: none. */
 double train_half_life_days(const train_options_t *o);
 
-/* Gives the rows to the builder. False after a message. */
+/* What the settled decisions tell whatever the algorithm: average_reward,
+ * reward_variance, conversion_rate, actions, countries, last_training_ms. */
+void train_note(const train_t *t);
+
+/* The model's history: what the base has, the log's recommendations and
+ * rewards, and a record of this training, as far back as the spec keeps them.
+ * Needs the algorithm's facts. False after a message. */
+bool train_history(train_t *t);
+
+/* These give the rows to the builder. False after a message. */
 bool train_thompson(train_t *t);
+bool train_fitted_q(train_t *t);
+bool train_q_learning(train_t *t);
 
 #endif /* RECO_TRAIN_H */
