@@ -117,6 +117,42 @@ write_state_key(reco_buf_t *out, const reco_answer_t *a)
     reco_buf_cstr(out, a->decision->state_known ? "true" : "false");
 }
 
+/* What answered for the state, and how sure it was. */
+static void
+write_level(reco_buf_t *out, const reco_answer_t *a)
+{
+    const reco_decision_t  *d = a->decision;
+
+    if (a->model->policy.nlevels == 0) {
+        return;
+    }
+
+    reco_buf_cstr(out, ",\"level\":");
+    reco_buf_u64(out, d->level);
+    reco_buf_cstr(out, ",\"unseen\":");
+    reco_buf_u64(out, d->unseen);
+    reco_buf_cstr(out, ",\"epsilon\":");
+    reco_buf_double(out, d->epsilon);
+    reco_buf_cstr(out, ",\"value\":");
+    reco_buf_double(out, d->value);
+    reco_buf_cstr(out, ",\"confidence\":");
+    reco_buf_double(out, d->confidence);
+}
+
+/* Of the answer's items, which has their scores. */
+static void
+write_items(reco_buf_t *out, const reco_answer_t *a)
+{
+    if (a->model->items.slate == 0 || a->items == NULL) {
+        return;
+    }
+
+    reco_buf_cstr(out, ",\"items_filled\":");
+    reco_buf_u64(out, a->items->filled);
+    reco_buf_cstr(out, ",\"unknown_items\":");
+    reco_buf_u64(out, a->items->unknown);
+}
+
 static void
 write_share(reco_buf_t *out, const reco_model_t *model, uint32_t action,
     uint64_t p, bool first)
@@ -219,6 +255,8 @@ reco_format_explain(reco_buf_t *out, const reco_answer_t *a)
 
     write_features(out, a->model, a->features);
     write_state_key(out, a);
+    write_level(out, a);
+    write_items(out, a);
     write_distributions(out, a);
     write_ineligible(out, a);
 
@@ -233,7 +271,7 @@ reco_format_explain_bound(const reco_model_t *model)
     size_t    n, ids, longest, all, len;
     uint32_t  i;
 
-    n = 1024;
+    n = 1536;
 
     for (i = 0; i < model->nfeatures; i++) {
         n += reco_format_string_bound(model->features[i].name)

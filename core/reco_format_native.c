@@ -79,6 +79,44 @@ parse_actions(reco_json_t *s, reco_json_token_t token,
                             "must be an array of strings");
 }
 
+/* Ids, each of which may be one nobody knows. */
+static reco_status_t
+parse_ids(reco_json_t *s, reco_str_t name, reco_json_token_t token,
+    reco_str_t *ids, uint32_t *n, uint32_t max, reco_error_t *err)
+{
+    reco_status_t  rc;
+
+    if (token == RECO_JSON_NULL) {
+        return RECO_OK;
+    }
+
+    if (token != RECO_JSON_ARRAY) {
+        return reco_format_fail(err, s->position, "", name,
+                                "must be an array of ids");
+    }
+
+    while ((token = reco_json_next(s)) != RECO_JSON_ARRAY_END) {
+
+        if (token == RECO_JSON_ERROR) {
+            return err->status;
+        }
+
+        if (*n == max) {
+            return reco_format_fail(err, s->position, "", name,
+                                    "must be at most 64 items");
+        }
+
+        rc = reco_format_id(s, token, "", name, false, &ids[*n], err);
+        if (rc != RECO_OK) {
+            return rc;
+        }
+
+        (*n)++;
+    }
+
+    return RECO_OK;
+}
+
 static reco_status_t
 parse_decide_member(reco_json_t *s, reco_str_t key, reco_json_token_t token,
     const reco_model_t *model, reco_request_t *request, reco_error_t *err)
@@ -107,6 +145,16 @@ parse_decide_member(reco_json_t *s, reco_str_t key, reco_json_token_t token,
 
     if (reco_key_is(key, "session")) {
         return reco_format_id(s, token, "", key, true, &request->session, err);
+    }
+
+    if (reco_key_is(key, "cart")) {
+        return parse_ids(s, key, token, request->cart, &request->ncart,
+                         RECO_MAX_CART, err);
+    }
+
+    if (reco_key_is(key, "exclude")) {
+        return parse_ids(s, key, token, request->exclude, &request->nexclude,
+                         RECO_MAX_CART, err);
     }
 
     if (reco_key_is(key, "slate")) {
@@ -462,6 +510,24 @@ parse_decide(reco_str_t body, reco_str_t args, const reco_model_t *model,
 }
 
 static void
+render_items(reco_buf_t *out, const reco_item_slate_t *items)
+{
+    uint32_t  i;
+
+    reco_buf_cstr(out, ",\"items\":[");
+
+    for (i = 0; i < items->n; i++) {
+        reco_buf_cstr(out, (i == 0) ? "{\"id\":" : ",{\"id\":");
+        reco_buf_json_string(out, items->items[i].item.id);
+        reco_buf_cstr(out, ",\"score\":");
+        reco_buf_double(out, items->items[i].score);
+        reco_buf_char(out, '}');
+    }
+
+    reco_buf_char(out, ']');
+}
+
+static void
 render_decision(reco_buf_t *out, const reco_answer_t *a, unsigned variant)
 {
     uint32_t                i;
@@ -500,6 +566,10 @@ render_decision(reco_buf_t *out, const reco_answer_t *a, unsigned variant)
     }
 
     reco_buf_char(out, ']');
+
+    if (a->model->items.slate > 0 && a->items != NULL) {
+        render_items(out, a->items);
+    }
 
     if (a->request->explain) {
         reco_format_explain(out, a);
@@ -560,8 +630,14 @@ parse_reward_member(reco_json_t *s, reco_str_t key, reco_json_token_t token,
         return parse_facts(s, reward, err);
     }
 
+    if (reco_key_is(key, "items")) {
+        return parse_ids(s, key, token, reward->items, &reward->nitems,
+                         RECO_MAX_SLATE, err);
+    }
+
     id = reco_key_is(key, "decision") ? &reward->token
          : reco_key_is(key, "customer") ? &reward->customer
+         : reco_key_is(key, "session") ? &reward->session
          : reco_key_is(key, "action") ? &reward->action
          : reco_key_is(key, "key") ? &reward->key : NULL;
 

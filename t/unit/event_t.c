@@ -182,6 +182,73 @@ test_decision_line(void **state)
         "\"propensity\":[1073741824,2147483648],\"policy\":\"weights\"}");
 }
 
+/* What a model with items adds. */
+static void
+test_items_line(void **state)
+{
+    static reco_request_t     request;
+    static reco_item_slate_t  items;
+
+    json_t                *v;
+    reco_buf_t             b;
+    reco_model_t           model = model_of();
+    reco_decision_event_t  e;
+
+    (void) state;
+    sample(&e, &model);
+
+    request.ncart = 2;
+    request.cart[0] = RECO_STR("22423");
+    request.cart[1] = RECO_STR("a\"b");
+    request.nexclude = 1;
+    request.exclude[0] = RECO_STR("85123A");
+    items.n = 2;
+    items.items[0].item.id = RECO_STR("21232");
+    items.items[1].item.id = RECO_STR("22086");
+    e.request = &request;
+    e.items = &items;
+    decision.level = 1;
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_decision(&b, &e);
+
+    assert_str(line_of(&b),
+        "{\"type\":\"decision\",\"seq\":7,\"id\":\"" ID_TEXT "\","
+        "\"time\":1732241234567,\"model\":\"shop\",\"generation\":3,"
+        "\"customer\":\"c42\",\"session\":\"s1\","
+        "\"features\":{\"age\":[42,\"request\"],\"country\":[\"GB\",\"geo\"]},"
+        "\"actions\":6,\"eligible\":\"1f\","
+        "\"slate\":[\"OFFER_2\",\"OFFER_5\"],"
+        "\"propensity\":[1073741824,2147483648],\"policy\":\"weights\","
+        "\"level\":1,\"cart\":[\"22423\",\"a\\\"b\"],"
+        "\"exclude\":[\"85123A\"],\"items\":[\"21232\",\"22086\"]}");
+
+    assert_int_equal(read_line(line_of(&b)), RECO_OK);
+    assert_int_equal(event.level, 1);
+    assert_int_equal(event.ncart, 2);
+    assert_str(event.cart[0], "22423");
+    assert_str(event.cart[1], "a\"b");
+    assert_int_equal(event.nexclude, 1);
+    assert_str(event.exclude[0], "85123A");
+    assert_int_equal(event.nitems, 2);
+    assert_str(event.items[1], "22086");
+
+    /* what is empty is left out, and read as such */
+    request.ncart = request.nexclude = items.n = 0;
+    decision.level = 0;
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_decision(&b, &e);
+    v = parse(line_of(&b));
+    assert_null(json_object_get(v, "cart"));
+    assert_null(json_object_get(v, "exclude"));
+    assert_null(json_object_get(v, "items"));
+    assert_null(json_object_get(v, "level"));
+    json_decref(v);
+    assert_int_equal(read_line(line_of(&b)), RECO_OK);
+    assert_int_equal(event.level + event.ncart + event.nexclude
+                     + event.nitems, 0);
+}
+
 static void
 test_decision_options(void **state)
 {
@@ -300,6 +367,7 @@ test_reward_round_trip(void **state)
     reco_buf_t            b;
     reco_fact_t           facts[] = { { RECO_STR("conversion"), 1 },
                                       { RECO_STR(ODD), -12.5 } };
+    reco_str_t            items[] = { RECO_STR("21232"), RECO_STR("a\"b") };
     reco_reward_event_t   e;
 
     (void) state;
@@ -326,6 +394,27 @@ test_reward_round_trip(void **state)
         "\"customer\":\"c42\",\"key\":\"timestamp:2024-11-22\","
         "\"action\":\"OFFER_2\",\"facts\":{\"conversion\":1}}");
 
+    e.session = RECO_STR("s1");
+    e.items = items;
+    e.nitems = 2;
+
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_reward(&b, &e);
+
+    assert_str(line_of(&b),
+        "{\"type\":\"reward\",\"seq\":8,\"time\":1732241234567,"
+        "\"model\":\"shop\",\"generation\":3,\"decision\":\"" ID_TEXT "\","
+        "\"customer\":\"c42\",\"session\":\"s1\","
+        "\"key\":\"timestamp:2024-11-22\",\"action\":\"OFFER_2\","
+        "\"items\":[\"21232\",\"a\\\"b\"],\"facts\":{\"conversion\":1}}");
+
+    assert_int_equal(read_line(line_of(&b)), RECO_OK);
+    assert_str(event.session, "s1");
+    assert_int_equal(event.nitems, 2);
+    assert_str(event.items[1], "a\"b");
+
+    e.session = RECO_STR("");
+    e.nitems = 0;
     e.has_decision = false;
     e.key = e.action = RECO_STR("");
     e.customer_key = RECO_STR(ODD);
@@ -464,6 +553,29 @@ test_decision_bound(void **state)
     assert_false(b.overflow);
     assert_in_range(reco_buf_len(&b), 1, reco_event_decision_bound(&model));
 
+    /* the longest slate of items, cart and excluded ones */
+    {
+        static reco_request_t     request;
+        static reco_item_slate_t  items;
+
+        model.items.slate = items.n = RECO_MAX_SLATE;
+        request.ncart = request.nexclude = RECO_MAX_CART;
+        for (i = 0; i < RECO_MAX_CART; i++) {
+            request.cart[i] = request.exclude[i] = worst_id();
+            items.items[i].item.id = worst_id();
+        }
+        e.request = &request;
+        e.items = &items;
+        decision.level = RECO_MAX_LEVELS - 1;
+
+        reco_buf_init(&b, memory, sizeof(memory));
+        reco_event_write_decision(&b, &e);
+        assert_false(b.overflow);
+        assert_in_range(reco_buf_len(&b), 1,
+                        reco_event_decision_bound(&model)
+                        + reco_event_request_bound(&request));
+    }
+
     /* no more room than that is needed, and the smallest of models holds */
     model = model_of();
     model.nfeatures = 0;
@@ -486,6 +598,7 @@ static void
 test_reward_bound(void **state)
 {
     reco_buf_t           b;
+    reco_str_t           items[RECO_MAX_SLATE];
     reco_fact_t          facts[RECO_MAX_FACTS];
     reco_reward_event_t  e;
     uint32_t             i;
@@ -501,7 +614,12 @@ test_reward_bound(void **state)
 
     e.seq = e.time_ms = e.generation = UINT64_MAX;
     e.has_decision = true;
-    e.model = e.customer_key = e.key = e.action = worst_id();
+    e.model = e.customer_key = e.key = e.action = e.session = worst_id();
+    for (i = 0; i < RECO_MAX_SLATE; i++) {
+        items[i] = worst_id();
+    }
+    e.items = items;
+    e.nitems = RECO_MAX_SLATE;
     e.facts = facts;
     e.nfacts = RECO_MAX_FACTS;
 
@@ -660,6 +778,12 @@ static const struct {
     { "{\"type\":\"decision\",\"seq\":18446744073709551616}", "seq" },
     { "{\"type\":\"decision\",\"seq\":1e3}", "seq" },
     { "{\"type\":\"decision\",\"seq\":\"1\"}", "seq" },
+    { "{" HEAD F A S TAIL ",\"level\":8}", "level" },
+    { "{" HEAD F A S TAIL ",\"level\":7}", NULL },
+    { "{" HEAD F A S TAIL ",\"cart\":\"a\"}", "cart" },
+    { "{" HEAD F A S TAIL ",\"cart\":[1]}", "cart" },
+    { "{" HEAD F A S TAIL ",\"exclude\":[\"\"]}", "exclude" },
+    { "{" HEAD F A S TAIL ",\"items\":{}}", "items" },
     { "{" R "\"facts\":{\"a\":1}}", "decision" },
     { "{" R "\"customer\":\"c\"}", "facts" },
     { "{" R "\"customer\":\"c\",\"facts\":{}}", "facts" },
@@ -727,6 +851,12 @@ test_limits(void **state)
           "]}", "slate", RECO_MAX_SLATE, false },
         { "{" HEAD F A TAIL ",\"slate\":[\"a\"],\"propensity\":[", "1",
           "]}", "propensity", RECO_MAX_SLATE, false },
+        { "{" HEAD F A S TAIL ",\"cart\":[", "\"a\"", "]}", "cart",
+          RECO_MAX_CART, false },
+        { "{" HEAD F A S TAIL ",\"exclude\":[", "\"a\"", "]}", "exclude",
+          RECO_MAX_CART, false },
+        { "{" HEAD F A S TAIL ",\"items\":[", "\"a\"", "]}", "items",
+          RECO_MAX_SLATE, false },
         { "{" HEAD "\"features\":{", "[1,\"geo\"]", "}" A S TAIL "}",
           "features", RECO_MAX_FEATURES, true },
         { "{" R "\"customer\":\"c\",\"facts\":{", "1", "}}", "facts",
@@ -790,6 +920,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_decision_line),
+        cmocka_unit_test(test_items_line),
         cmocka_unit_test(test_decision_options),
         cmocka_unit_test(test_decision_round_trip),
         cmocka_unit_test(test_reward_round_trip),

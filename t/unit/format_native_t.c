@@ -110,6 +110,53 @@ test_body_optional(void **state)
 }
 
 static void
+test_body_items(void **state)
+{
+    size_t  i, n;
+    char    body[64 + 65 * 6];
+
+    static const struct {
+        const char  *name;
+        size_t       position;      /* of the 65th id */
+    } members[] = { { "cart", 10 + 64 * 5 }, { "exclude", 13 + 64 * 5 } };
+
+    (void) state;
+
+    parse_ok("{\"cart\": [\"22423\", \"85\\u0031\"], \"exclude\": [\"x\"]}",
+             NULL);
+    assert_int_equal(request.ncart, 2);
+    assert_str(request.cart[0], "22423");
+    assert_str(request.cart[1], "851");
+    assert_int_equal(request.nexclude, 1);
+    assert_str(request.exclude[0], "x");
+    assert_int_equal(request.unknown_fields, 0);
+
+    parse_ok("{\"cart\": null, \"exclude\": []}", NULL);
+    assert_int_equal(request.ncart + request.nexclude, 0);
+
+    /* the most there may be, and one more */
+    for (i = 0; i < 2; i++) {
+        for (n = 64; n <= 65; n++) {
+            snprintf(body, sizeof(body), "{\"%s\": [", members[i].name);
+            for (size_t k = 0; k < n; k++) {
+                strcat(body, k == 0 ? "\"a\"" : ", \"a\"");
+            }
+            strcat(body, "]}");
+
+            if (n == 64) {
+                parse_ok(body, NULL);
+                continue;
+            }
+            assert_int_equal(parse_decide(native, model, body, NULL),
+                             RECO_INVALID);
+            assert_string_equal(err.field, members[i].name);
+            assert_int_equal(err.position, members[i].position);
+            assert_string_equal(err.message, "must be at most 64 items");
+        }
+    }
+}
+
+static void
 test_body_actions(void **state)
 {
     (void) state;
@@ -200,6 +247,11 @@ static const bad_t  bad_bodies[] = {
     { "{\"slate\": 1.5}", "slate", 10 },
     { "{\"slate\": 1e300}", "slate", 10 },
     { "{\"slate\": \"1\"}", "slate", 10 },
+    { "{\"cart\": \"a\"}", "cart", 9 },
+    { "{\"cart\": [\"a\", \"\"]}", "cart", 15 },
+    { "{\"cart\": [1]}", "cart", 10 },
+    { "{\"exclude\": {}}", "exclude", 12 },
+    { "{\"exclude\": [\"a\\n\"]}", "exclude", 13 },
     { "{\"explain\": 1}", "explain", 12 },
     { "{\"explain\": null}", "explain", 12 },
 };
@@ -404,9 +456,22 @@ test_reward(void **state)
     assert_true(reward.facts[1].value == -12.5);
     assert_true(reward.facts[2].value == 0);
 
+    assert_int_equal(reward.session.len, 0);
+    assert_int_equal(reward.nitems, 0);
+
+    assert_int_equal(parse_reward(native,
+        "{\"facts\": {\"click\": 1}, \"customer\": \"c\", \"session\": \"s1\","
+        " \"items\": [\"22423\", \"x\"]}"), RECO_OK);
+    assert_str(reward.session, "s1");
+    assert_int_equal(reward.nitems, 2);
+    assert_str(reward.items[1], "x");
+
     assert_int_equal(parse_reward(native,
         "{\"facts\": {\"click\": 1}, \"customer\": \"c\", \"key\": null,"
-        " \"action\": null, \"decision\": null}"), RECO_OK);
+        " \"action\": null, \"decision\": null, \"session\": null,"
+        " \"items\": null}"), RECO_OK);
+    assert_int_equal(reward.session.len, 0);
+    assert_int_equal(reward.nitems, 0);
     assert_int_equal(reward.token.len, 0);
     assert_int_equal(reward.action.len, 0);
     assert_int_equal(reward.key.len, 0);
@@ -511,6 +576,43 @@ test_render(void **state)
     assert_rendered("{\"decision\":\"" ID_TEXT "\",\"model\":\"shop\","
                     "\"version\":\"1.2\",\"generation\":0,\"fallback\":true,"
                     "\"slate\":[{\"action\":\"B\",\"propensity\":0.25}]}");
+}
+
+/* Of a model with items: those, best first; none are an empty list. */
+static void
+test_render_items(void **state)
+{
+    reco_model_t              cart = *model;
+    reco_answer_t             a;
+    static reco_item_slate_t  items;
+
+    (void) state;
+
+    cart.items.slate = 2;
+    a = answer_of(&cart);
+    a.items = &items;
+    reco_request_reset(&request, model->nfeatures);
+    memset(&decision, 0, sizeof(decision));
+    decision.n = 1;
+    decision.propensity[0] = RECO_ONE;
+
+    items.n = 2;
+    items.items[0] = (reco_ranked_item_t) { 7, 1.5, { .id = str("a\"b") } };
+    items.items[1] = (reco_ranked_item_t) { 0, 0.25, { .id = str("22423") } };
+
+    begin_render();
+    native->render_decision(&out, &a, 0);
+    assert_rendered("{\"decision\":\"" ID_TEXT "\",\"model\":\"shop\","
+                    "\"version\":\"1.2\",\"generation\":3,\"fallback\":false,"
+                    "\"slate\":[{\"action\":\"A\",\"name\":\"First\","
+                    "\"propensity\":1}],\"items\":["
+                    "{\"id\":\"a\\\"b\",\"score\":1.5},"
+                    "{\"id\":\"22423\",\"score\":0.25}]}");
+
+    items.n = 0;
+    begin_render();
+    native->render_decision(&out, &a, 0);
+    assert_non_null(strstr(out.start, "],\"items\":[]}"));
 }
 
 static const char *
@@ -821,6 +923,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_body_optional),
+        cmocka_unit_test(test_body_items),
         cmocka_unit_test(test_body_actions),
         cmocka_unit_test(test_body_unknown),
         cmocka_unit_test(test_body_values),
@@ -836,6 +939,7 @@ main(void)
         cmocka_unit_test(test_bad_rewards),
         cmocka_unit_test(test_facts_limit),
         cmocka_unit_test(test_render),
+        cmocka_unit_test(test_render_items),
         cmocka_unit_test(test_explain),
         cmocka_unit_test(test_explain_state),
         cmocka_unit_test(test_bound),
