@@ -1,7 +1,7 @@
 /*
  * cmd_replay.c - `reco replay`: makes the decisions of a log once more, each
  * with the snapshot, features and eligible actions that its record names, and
- * compares slates and propensities bit for bit.
+ * compares slates, propensities and items bit for bit.
  */
 
 #include "models.h"
@@ -35,6 +35,10 @@ typedef struct {
     reco_scratch_t    scratch;
     reco_features_t   features;
     reco_decision_t   decision;
+
+    reco_request_t        request;      /* its cart and exclude */
+    reco_items_scratch_t  items_scratch;
+    reco_item_slate_t     items;
 } replay_t;
 
 /* ---- options ------------------------------------------------------------ */
@@ -144,7 +148,8 @@ is_same(const replay_t *r, const reco_event_t *e, const reco_model_t *model)
     uint32_t  i;
 
     if (r->decision.n != e->nslate || r->decision.pinned != e->pinned
-        || r->decision.low_mass != e->low_mass)
+        || r->decision.low_mass != e->low_mass
+        || r->decision.level != e->level)
     {
         return false;
     }
@@ -162,11 +167,50 @@ is_same(const replay_t *r, const reco_event_t *e, const reco_model_t *model)
     return true;
 }
 
-static void
-repeat(replay_t *r, const reco_event_t *e, const reco_model_t *model)
+/* From the strategy to the items, as the record's request and the snapshot's
+ * customer have it. */
+static bool
+same_items(replay_t *r, const reco_event_t *e,
+    const reco_snapshot_t *snapshot)
 {
-    char         id[RECO_ID_TEXT];
-    reco_mask_t  eligible;
+    uint32_t             i;
+    reco_customer_t      customer;
+    const reco_model_t  *model = reco_snapshot_model(snapshot);
+
+    if (model->items.slate == 0) {
+        return e->nitems == 0;
+    }
+
+    reco_request_reset(&r->request, model->nfeatures);
+    r->request.ncart = e->ncart;
+    r->request.nexclude = e->nexclude;
+    memcpy(r->request.cart, e->cart, e->ncart * sizeof(e->cart[0]));
+    memcpy(r->request.exclude, e->exclude,
+           e->nexclude * sizeof(e->exclude[0]));
+
+    (void) reco_snapshot_customer(snapshot, e->customer_key, &customer);
+    reco_items_select(model, r->decision.action[0], &r->features,
+                      &r->request, &customer, &r->items_scratch, &r->items);
+
+    if (r->items.n != e->nitems) {
+        return false;
+    }
+
+    for (i = 0; i < e->nitems; i++) {
+        if (!reco_str_equal(r->items.items[i].item.id, e->items[i])) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+static void
+repeat(replay_t *r, const reco_event_t *e, const reco_snapshot_t *snapshot)
+{
+    char                 id[RECO_ID_TEXT];
+    reco_mask_t          eligible;
+    const reco_model_t  *model = reco_snapshot_model(snapshot);
 
     if (!logged_features(model, e->features, e->nfeatures, &r->features)) {
         differs(r, e, "its features are not the snapshot's", NULL);
@@ -188,6 +232,9 @@ repeat(replay_t *r, const reco_event_t *e, const reco_model_t *model)
 
     } else if (!is_same(r, e, model)) {
         differs(r, e, "it comes out differently", model);
+
+    } else if (!same_items(r, e, snapshot)) {
+        differs(r, e, "its items come out differently", NULL);
 
     } else {
         r->same++;
@@ -247,7 +294,7 @@ take(replay_t *r, const reco_event_t *e)
     if (snapshot == NULL) {
         note_missing(r, e->generation);
     } else {
-        repeat(r, e, reco_snapshot_model(snapshot));
+        repeat(r, e, snapshot);
     }
 }
 
