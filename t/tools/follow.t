@@ -1,0 +1,404 @@
+#!/usr/bin/perl
+
+# `reco train --follow` on logs that a test writes while it reads: each
+# generation is what `reco train --live` makes of the same log; what is older
+# than the window is forgotten; what fails is said and tried again.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Cwd qw(abs_path);
+use IO::Handle;
+use JSON::PP ();
+use POSIX qw(:sys_wait_h);
+use Reco::Log;
+use Reco::Tool;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use constant { SEC => 1000, MIN => 60_000, HOUR => 3_600_000,
+               DAY => 86_400_000 };
+
+my $binary = abs_path($ENV{RECO_TOOL} // 'build/reco');
+my $slow = $ENV{RECO_SLOW} || 1;
+my $dir = folder();
+my $t0 = 1_700_000_000_000;         # 2023-11-14T22:13:20Z
+my $json = JSON::PP->new->utf8->canonical;
+my @followers;
+
+spew("$dir/spec.json", <<'END');
+{"model": "shop", "version": "1",
+ "features": [{"name": "x", "type": "category", "from": ["request"]}],
+ "actions": [{"id": "A"}, {"id": "B"}],
+ "policy": {"type": "p_table", "slate": 1},
+ "reward": {"click": 1, "horizon": "30m"}}
+END
+
+sub shown {
+    my ($n, $time, $action, %more) = @_;
+    my $x = delete $more{x} // 'u';
+
+    return decision($n, $time, actions => 2, slate => [$action],
+                    p => [1 / 2], features => { x => [$x, 'request'] },
+                    %more);
+}
+
+# ---- a log that is written ----
+
+# A live segment; its records are numbered.
+sub live_segment {
+    my ($log, $number) = @_;
+    my $path = write_segment($log, 'edge-1', 1, $number, $t0);
+
+    rename($path, "$path.open") or die "$path: $!";
+
+    return { path => "$path.open", seq => 0 };
+}
+
+sub append {
+    my ($segment, @records) = @_;
+    my $text = join '', map {
+        $json->encode({ seq => ++$segment->{seq}, %$_ }) . "\n"
+    } @records;
+
+    open(my $f, '>>:raw', $segment->{path}) or die "$segment->{path}: $!";
+    print $f $text;
+    close($f) or die $!;
+}
+
+# Closes it and goes on in the next one.
+sub next_segment {
+    my ($log, $segment, $number) = @_;
+    my $closed = $segment->{path} =~ s/\.open$//r;
+
+    rename($segment->{path}, $closed) or die $!;
+
+    return { %{ live_segment($log, $number) }, seq => $segment->{seq} };
+}
+
+# ---- a follower ----
+
+my $runs = 0;
+
+sub follow {
+    my ($log, $to, @args) = @_;
+    my $f = { out => "$dir/out." . ++$runs, err => "$dir/err.$runs",
+              at => 0 };
+
+    spew($f->{out}, '');
+    $f->{pid} = fork() // die "fork: $!";
+    if ($f->{pid} == 0) {
+        open(STDIN, '<', '/dev/null') or die;
+        open(STDOUT, '>', $f->{out}) or die;
+        open(STDERR, '>', $f->{err}) or die;
+        exec($binary, 'train', '--spec', "$dir/spec.json", '--log', $log,
+             '--follow', '--to', $to, '--every', '20ms', '--prior', '1,1',
+             '--json', @args)
+            or die;
+    }
+    push @followers, $f;
+
+    return $f;
+}
+
+sub wait_for {
+    my ($condition) = @_;
+    my $until = time + 20 * $slow;
+
+    while (time < $until) {
+        my $value = $condition->();
+        return $value if $value;
+        sleep(0.01);
+    }
+
+    return undef;
+}
+
+# The first line from here on for which the condition holds.
+sub line {
+    my ($f, $condition) = @_;
+
+    return wait_for(sub {
+        my @lines = grep { length } split /(?<=\n)/, slurp($f->{out});
+        while ($f->{at} < @lines && $lines[$f->{at}] =~ /\n\z/) {
+            my $line = $json->decode($lines[$f->{at}++]);
+            return $line if $condition->($line);
+        }
+        return undef;
+    }) // { };
+}
+
+# Ends it as a person would; its exit status.
+sub end {
+    my ($f, $signal) = @_;
+    my $gone;
+
+    kill($signal // 'TERM', $f->{pid});
+    wait_for(sub { $gone = waitpid($f->{pid}, WNOHANG) == $f->{pid} });
+    my $status = $?;
+    if (!$gone) {
+        kill('KILL', $f->{pid});
+        waitpid($f->{pid}, 0);
+        return 'killed';
+    }
+    $f->{pid} = 0;
+
+    return $status & 127 ? -($status & 127) : $status >> 8;
+}
+
+my $mounted;
+
+END {
+    local $?;
+    kill('KILL', $_->{pid}) for grep { $_->{pid} } @followers;
+    system('umount', '-l', $mounted) if $mounted;
+}
+
+sub inspect { reco_json('inspect', '--json', @_) }
+
+# What `reco train --live` learns from the same log, and the rows of both.
+sub same_as_once {
+    my ($log, $to, $name) = @_;
+    my $once = "$dir/once.mdb";
+    my $got = inspect($to)->{training};
+
+    reco_json('train', '--spec', "$dir/spec.json", '--log', $log, '--live',
+              '--prior', '1,1', '--out', $once, '--json');
+    is_deeply($got, inspect($once)->{training}, "$name: the same facts");
+
+    for my $state ('u', 'v') {
+        my @rows = map {
+            (reco('inspect', $_, '--json', '--state', $state))[1]
+        } $to, $once;
+        s/"file": "[^"]*"// for @rows;
+        is($rows[0], $rows[1], "... the same row of $state");
+    }
+}
+
+# ---- a log that grows ----
+
+my $log = "$dir/log";
+my $to = "$dir/to";
+my $s = live_segment($log, 0);
+append($s, shown(1, $t0, 'A'), shown(2, $t0 + 1, 'B'),
+       reward(1, $t0 + 1 * SEC, { click => 1 }));
+
+my $f = follow($log, $to);
+my $line = line($f, sub { 1 });
+is($line->{generation}, 1, 'the first generation');
+is($line->{decisions}, 2, '... of what there is');
+is($line->{open}, 2, '... whose time is not over');
+same_as_once($log, $to, 'at first');
+
+append($s, shown(3, $t0 + 2 * SEC, 'B', x => 'v'),
+       reward(2, $t0 + 3 * SEC, { click => 1 }));
+$line = line($f, sub { $_[0]{decisions} == 3 && $_[0]{records} == 5 });
+is($line->{decisions}, 3, 'more decisions, and a reward of an earlier one');
+same_as_once($log, $to, 'after more');
+
+# a reward sent again; the segment closed; decision 1 and 2 closed, 4 open
+append($s, reward(2, $t0 + 3 * SEC, { click => 1 }));
+$s = next_segment($log, $s, 1);
+append($s, shown(4, $t0 + 31 * MIN, 'A'));
+$line = line($f, sub { $_[0]{decisions} == 4 && $_[0]{records} == 7 });
+is($line->{open}, 1, 'time goes on with the log');
+same_as_once($log, $to, 'after the segment was closed');
+is(inspect($to)->{training}{log}{facts}{duplicate}, 1, '... and repeats');
+
+# ---- nothing new, other models ----
+
+my $generation = $line->{generation};
+append($s, shown(5, $t0 + 32 * MIN, 'A', model => 'other'));
+append($s, shown(6, $t0 + 33 * MIN, 'A'));
+$line = line($f, sub { $_[0]{records} == 9 });
+cmp_ok($line->{generation}, '<=', $generation + 1,
+       'records of another model publish nothing');
+is($line->{decisions}, 5, '... and count for nothing');
+
+is(end($f), 0, 'TERM ends it well');
+is(slurp($f->{err}), '', '... without a word');
+ok(!-e "$to/.follow/next.mdb", '... nothing is left of a cycle');
+
+# ---- one at a time; on from there ----
+
+$f = follow($log, $to);
+$line = line($f, sub { 1 });
+is($line->{decisions}, 5, 'a restart reads all of it again');
+my ($status, $out, $err) = reco('train', '--spec', "$dir/spec.json", '--log',
+                                $log, '--follow', '--to', $to);
+is($status, 1, 'a second follower of the folder');
+like($err, qr/another `reco train --follow` publishes there$/,
+     '... is refused');
+is(end($f, 'INT'), 0, 'INT ends it well too');
+
+# ---- how many stay ----
+
+my @before = grep { /\.mdb$/ } files($to);
+is((reco('train', '--spec', "$dir/spec.json", '--log', $log, '--follow',
+         '--to', $to, '--cycles', '1', '--keep', '2'))[0], 0,
+   '--cycles ends it');
+my @left = grep { /\.mdb$/ } files($to);
+is(scalar @left, 2, '--keep 2, of earlier followers\' too');
+like($left[-1], qr/^shop-0*\Q${\ inspect($to)->{generation} }\E-/,
+     '... the current one among them');
+
+# One that somebody else published stays.
+my $by_hand = "$dir/by-hand.mdb";
+reco_json('train', '--spec', "$dir/spec.json", '--log', $log, '--live',
+          '--out', $by_hand, '--json');
+my $published = reco_json('publish', '--json', $by_hand, '--to', $to);
+reco('train', '--spec', "$dir/spec.json", '--log', $log, '--follow', '--to',
+     $to, '--cycles', '1', '--keep', '2') for 1 .. 3;
+ok(-e "$to/$published->{file}", 'what it did not publish it does not remove');
+is(scalar(grep { /\.mdb$/ } files($to)), 3, '... beside its last two');
+
+# ---- the window ----
+
+# In a window of an hour, at the end: decisions 3 and 4, and what came after.
+my $window = "$dir/window";
+my @c = (customer => 'c1');
+my @late = (shown(3, $t0 + 5 * HOUR, 'A', @c),
+            shown(4, $t0 + 5 * HOUR + 1 * MIN, 'B', x => 'v'),
+            reward(3, $t0 + 5 * HOUR + 2 * MIN, { click => 1 }));
+$s = live_segment($window, 0);
+append($s, shown(1, $t0, 'A', @c), shown(2, $t0 + 1 * MIN, 'B', @c),
+       reward(1, $t0 + 2 * MIN, { click => 1 }),
+       reward(undef, $t0 + 3 * MIN, { click => 1 }, @c, key => 'k'));
+$f = follow($window, "$dir/window.to", '--window', '1h');
+$line = line($f, sub { 1 });
+is($line->{decisions}, 2, 'the window: as long as it is short enough');
+append($s, @late);
+# the one of before, sent again: it joins no newer decision
+append($s, reward(undef, $t0 + 5 * HOUR + 3 * MIN, { click => 1 }, @c,
+                  key => 'k'));
+$line = line($f, sub { $_[0]{records} == 8 });
+is($line->{decisions}, 2, 'what is older is forgotten');
+my $facts = inspect("$dir/window.to")->{training}{log};
+is($facts->{rewarded}, 1, '... its rewards too');
+is($facts->{facts}{duplicate}, 1, '... but not that they were sent');
+is($facts->{forgotten}, 3, '... and it is told');
+
+write_segment("$dir/late", 'edge-1', 1, 0, $t0 + 5 * HOUR, @late);
+reco_json('train', '--spec', "$dir/spec.json", '--log', "$dir/late", '--live',
+          '--prior', '1,1', '--out', "$dir/late.mdb", '--json');
+for my $state ('u', 'v') {
+    my @rows = map {
+        reco_json('inspect', $_, '--json', '--state', $state)->{values}
+    } "$dir/window.to", "$dir/late.mdb";
+    is_deeply($rows[0], $rows[1], "the row of $state is that of the rest");
+}
+
+# What is read late, and is older than the window, is not taken in.
+append($s, shown(9, $t0 + 1 * HOUR, 'A'));
+append($s, shown(10, $t0 + 5 * HOUR + 4 * MIN, 'A'));
+$line = line($f, sub { $_[0]{records} == 10 });
+is($line->{decisions}, 3, 'what is read late is not taken in');
+
+# A day and more later, when nothing is left of it: months of such days hold
+# no more than a window.
+for my $day (1 .. 40) {
+    append($s, shown(100 + $day, $t0 + $day * DAY, 'A',
+                     customer => "customer-$day"));
+}
+$line = line($f, sub { $_[0]{records} == 50 });
+is($line->{decisions}, 1, 'in the end there is the last one');
+is(inspect("$dir/window.to")->{training}{log}{forgotten}, 3 + 1 + 6 + 39,
+   '... and the others were forgotten');
+is(end($f), 0, 'the end');
+
+# ---- what fails ----
+
+my $bad = "$dir/bad";
+$s = live_segment($bad, 0);
+append($s, shown(1, $t0, 'A'));
+$f = follow($bad, "$dir/bad.to");
+line($f, sub { 1 });
+rename($bad, "$bad.away") or die;
+ok(wait_for(sub { slurp($f->{err}) =~ /cannot open '\Q$bad\E'/ }),
+   'a log that is not there is told');
+rename("$bad.away", $bad) or die;
+append($s, shown(2, $t0 + 1, 'A'));
+is(line($f, sub { 1 })->{decisions}, 2, '... and read on when it is back');
+unlink($s->{path}) or die;
+ok(wait_for(sub { slurp($f->{err}) =~ /went before it was closed/ }),
+   'a live segment that went is told');
+is(() = slurp($f->{err}) =~ /\n/g, 2, '... each once');
+is(end($f), 0, 'the end');
+
+# No room: what is published stays whole, and it goes on.
+SKIP: {
+    skip 'needs root, for a small file system', 5 if $> != 0;
+    my $small = "$dir/small";
+    mkdir $small or die;
+    skip 'no file system can be mounted here', 5
+        if system("mount -t tmpfs -o size=256k tmpfs '$small' 2>/dev/null");
+    $mounted = $small;
+
+    my $full = "$dir/full";
+    $s = live_segment($full, 0);
+    append($s, shown(1, $t0, 'A'));
+    $f = follow($full, "$small/to");
+    $line = line($f, sub { 1 });
+    open(my $ballast, '>', "$small/ballast") or die;
+    $ballast->autoflush(1);
+    1 while print $ballast 'x' x 4096;
+    close($ballast);
+    append($s, shown(2, $t0 + 1, 'B'));
+    ok(wait_for(sub { slurp($f->{err}) =~ /No space left on device/ }),
+       'a full disk is told');
+    is(inspect("$small/to")->{generation}, $line->{generation},
+       '... what is published stays');
+    unlink("$small/ballast") or die;
+    is(line($f, sub { 1 })->{decisions}, 2, '... with room it goes on');
+    is(end($f), 0, 'the end');
+    is(system('umount', $small), 0, '... and lets go of everything');
+    $mounted = undef;
+}
+
+# ---- killed in a cycle ----
+
+my $killed = "$dir/killed";
+$s = live_segment($killed, 0);
+append($s, map { shown($_, $t0 + $_, $_ % 2 ? 'A' : 'B', x => "x$_") }
+           1 .. 300);
+my $kept = 0;
+for my $round (1 .. 10) {
+    $f = follow($killed, "$dir/killed.to", '--every', '1ms');
+    append($s, shown(300 + $round, $t0 + 3000 + $round, 'A'));
+    # in the middle of a cycle: its file is being made
+    wait_for(sub { glob("$dir/killed.to/.follow/next.mdb*") });
+    end($f, 'KILL');
+    if (-e "$dir/killed.to/current.json") {
+        $kept += (reco('verify', "$dir/killed.to"))[0] == 0 ? 1 : 0;
+    } else {
+        $kept++;
+    }
+}
+is($kept, 10, 'kill -9 in a cycle: what is published is sound');
+$f = follow($killed, "$dir/killed.to");
+is(line($f, sub { 1 })->{decisions}, 310, '... and the next one goes on');
+is(end($f), 0, '... to its end');
+is_deeply([grep { /next/ } files("$dir/killed.to/.follow")], [],
+          '... nothing of the killed ones is left');
+
+# ---- wrong use ----
+
+my @base = ('train', '--spec', "$dir/spec.json", '--log', $log);
+for my $wrong (['--follow'], ['--follow', '--to', 'x', '--out', 'y'],
+               ['--follow', '--to', 'x', '--as-of', '2024-01-01'],
+               ['--to', 'x', '--out', 'y'],
+               ['--follow', '--to', 'x', '--keep', '1'],
+               ['--follow', '--to', 'x', '--keep', '-1'],
+               ['--follow', '--to', 'x', '--every', '0s'],
+               ['--follow', '--to', 'x', '--window', 'long'])
+{
+    is((reco(@base, @$wrong))[0], 2, "wrong use: @$wrong");
+}
+($status, $out, $err) = reco('train', '--spec', "$dir/spec.json", '--log',
+                             "$dir/none", '--follow', '--to', $to);
+is($status, 1, 'a log that is not there at the start');
+like($err, qr/cannot open '\Q$dir\E\/none'/, '... is named');
+
+done_testing();
