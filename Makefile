@@ -95,9 +95,10 @@ $(BUILD)/unit/%: t/unit/%.c $(BUILD)/libreco.a
 
 ## lint           gcc and clang without a warning, cppcheck, shell syntax
 lint:
-	$(MAKE) BUILD=$(BUILD)/gcc CC=gcc CXX=g++ $(BUILD)/gcc/reco
+	$(MAKE) BUILD=$(BUILD)/gcc CC=gcc CXX=g++ $(BUILD)/gcc/reco \
+	    $(BUILD)/gcc/bench/state_get
 	$(MAKE) BUILD=$(BUILD)/clang CC=clang CXX=clang++ $(BUILD)/clang/reco \
-	    module
+	    $(BUILD)/clang/bench/state_get module
 	script/lint
 
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -161,4 +162,5 @@ help:
 .PHONY: all module tools test unit lint asan valgrind fuzz bench bench-states \
         install clean help
 
--include $(wildcard $(BUILD)/core/*.d $(BUILD)/tools/*.d $(BUILD)/unit/*.d)
+-include $(wildcard $(BUILD)/core/*.d $(BUILD)/tools/*.d $(BUILD)/unit/*.d \
+    $(BUILD)/bench/*.d)
