@@ -18,39 +18,11 @@
 
 #define MS_PER_DAY      ((uint64_t) 24 * 3600 * 1000)
 
-/* Of the model's features, those that a request of the simulator has. */
-static const char *const  numbers[] = {
-    "cart_total", "item_count", "time_in_session"
-};
-static const char *const  words[] = { "device_type", "price_band" };
-
-#define NNUMBERS    (sizeof(numbers) / sizeof(numbers[0]))
-#define NWORDS      (sizeof(words) / sizeof(words[0]))
-
 typedef struct {
     const simulate_options_t  *o;
-    reco_snapshot_t           *snapshot;    /* of this process: an LMDB
-                                               environment is not used across
-                                               a fork */
-    const reco_model_t        *model;
-    uint64_t                   generation;
-    int                        number_at[NNUMBERS], word_at[NWORDS];
-    uint32_t                  *item_of;     /* from the snapshot's items to
-                                               the shop's */
+    agent_t                    agent;
     simulate_log_t            *log;
     reco_id_source_t           ids;
-
-    reco_request_t             request;
-    reco_customer_t            customer;
-    reco_features_t            features;
-    reco_mask_t                eligible;
-    reco_scratch_t             scratch;
-    reco_decision_t            decision;
-    reco_items_scratch_t       items_scratch;
-    reco_item_slate_t          slate;
-    uint32_t                   items[RECO_MAX_SLATE];
-    reco_id_t                  id;
-    char                       id_text[RECO_ID_TEXT];
 } run_t;
 
 /* ---- sums --------------------------------------------------------------- */
@@ -70,60 +42,6 @@ simulate_add(simulate_totals_t *sum, const simulate_totals_t *t)
     sum->to_go += t->to_go;
     sum->gone_on += t->gone_on;
     sum->failed += t->failed;
-}
-
-static double
-fact_sum(const visit_facts_t *f, reco_str_t name, double *present)
-{
-    if (reco_str_equal(name, RECO_STR("click"))) {
-        *present = f->any_click;
-        return f->click;
-    }
-    if (reco_str_equal(name, RECO_STR("add_to_cart"))) {
-        *present = f->any_cart;
-        return f->add_to_cart;
-    }
-    if (reco_str_equal(name, RECO_STR("conversion"))) {
-        *present = f->any_conversion;
-        return f->conversion;
-    }
-    if (reco_str_equal(name, RECO_STR("revenue"))) {
-        *present = f->any_conversion;
-        return f->revenue;
-    }
-    if (reco_str_equal(name, RECO_STR("idle"))) {
-        *present = f->idle > 0;
-        return f->idle;
-    }
-
-    *present = 0;
-
-    return 0;
-}
-
-double
-simulate_reward(const reco_reward_t *r, const visit_facts_t *f)
-{
-    double    sum, present, reward = 0;
-    uint32_t  i;
-
-    for (i = 0; i < r->nterms; i++) {
-        sum = fact_sum(f, r->terms[i].fact, &present);
-
-        switch (r->terms[i].kind) {
-        case RECO_TERM_PRESENT:
-            reward += r->terms[i].value * present;
-            break;
-        case RECO_TERM_PER_UNIT:
-            reward += r->terms[i].value * sum;
-            break;
-        case RECO_TERM_OVER:
-            reward += sum > r->terms[i].over ? r->terms[i].value : 0;
-            break;
-        }
-    }
-
-    return f->any_click + f->idle > 0 ? reward : r->fallback;
 }
 
 void
@@ -148,161 +66,17 @@ simulate_count_end(simulate_totals_t *t, const visit_t *v, bool returns,
     t->returned += returns;
 }
 
-/* ---- a decision --------------------------------------------------------- */
-
-/* What the shopper's browser and the shop tell of this step. */
-static void
-fill_request(run_t *r, const visit_t *v)
-{
-    size_t           i;
-    uint32_t         k;
-    const char      *word;
-    reco_value_t    *value;
-    reco_request_t  *q = &r->request;
-
-    reco_request_reset(q, r->model->nfeatures);
-    q->customer = v->shopper->customer->id;
-    q->customer_key = q->customer;
-    q->time_ms = v->time_ms;
-
-    for (i = 0; i < NNUMBERS; i++) {
-        if (r->number_at[i] >= 0) {
-            value = &q->given[r->number_at[i]];
-            value->kind = RECO_VALUE_NUMBER;
-            (void) visit_number(v, numbers[i], &value->number);
-        }
-    }
-
-    for (i = 0; i < NWORDS; i++) {
-        word = r->word_at[i] < 0 ? NULL : visit_word(v, words[i]);
-        if (word != NULL) {
-            value = &q->given[r->word_at[i]];
-            value->kind = RECO_VALUE_WORD;
-            value->word = tool_str(word);
-        }
-    }
-
-    q->ncart = v->ncart;
-    for (k = 0; k < v->ncart; k++) {
-        q->cart[k] = v->m->shop->items[v->cart[k]].id;
-    }
-
-    if (r->o->who == SIMULATE_FIXED) {
-        q->has_flags = true;
-        memset(&q->flags, 0, sizeof(q->flags));
-        reco_mask_set(&q->flags, r->o->action);
-    }
-}
-
-static uint32_t
-select_items(run_t *r, uint16_t action)
-{
-    uint32_t  i;
-
-    reco_items_select(r->model, action, &r->features, &r->request,
-                      &r->customer, &r->items_scratch, &r->slate);
-    for (i = 0; i < r->slate.n; i++) {
-        r->items[i] = r->item_of[r->slate.items[i].index];
-    }
-
-    return r->slate.n;
-}
-
-static double
-expected_reward(const run_t *r, const visit_t *v, uint32_t n, double *go_on)
-{
-    visit_facts_t   facts;
-    visit_answer_t  judged;
-
-    visit_judge(v, r->items, n, &judged);
-    visit_expect(v, r->items, &judged, &facts);
-    *go_on = judged.any * visit_goes_on(v, judged.any, true)
-             + (1 - judged.any) * visit_goes_on(v, judged.any, false);
-
-    return simulate_reward(&r->model->reward, &facts);
-}
-
-/* The best eligible action, knowing the market: only it stays eligible. */
-static void
-ask_oracle(run_t *r, const visit_t *v)
-{
-    double    value, go_on, best = -INFINITY;
-    uint32_t  i, chosen = 0;
-
-    for (i = 0; i < r->model->catalogue.n; i++) {
-        if (!reco_mask_get(&r->eligible, i)) {
-            continue;
-        }
-
-        value = expected_reward(r, v, select_items(r, (uint16_t) i), &go_on);
-        value += go_on * r->o->going_on;
-        if (value > best) {
-            best = value;
-            chosen = i;
-        }
-    }
-
-    memset(&r->eligible, 0, sizeof(r->eligible));
-    reco_mask_set(&r->eligible, chosen);
-}
-
-static bool
-decide(run_t *r, const visit_t *v)
-{
-    reco_error_t  err;
-
-    reco_error_clear(&err);
-    fill_request(r, v);
-    (void) reco_snapshot_customer(r->snapshot, r->request.customer_key,
-                                  &r->customer);
-
-    if (reco_features_resolve(r->model, &r->request, &r->customer,
-                              &r->features, &err) != RECO_OK)
-    {
-        tool_fail(r->o->model, &err);
-        return false;
-    }
-
-    if (reco_eligible(r->model, &r->features, r->request.has_flags,
-                      &r->request.flags, &r->eligible) == 0)
-    {
-        tool_error("the model has no eligible action for customer %.*s",
-                   (int) r->request.customer.len, r->request.customer.data);
-        return false;
-    }
-
-    if (r->o->who == SIMULATE_ORACLE) {
-        ask_oracle(r, v);
-    }
-
-    r->id = reco_id_next(&r->ids, v->time_ms);
-    reco_id_text(&r->id, r->id_text);
-
-    if (reco_decide(r->model, &r->features, &r->eligible, 1,
-                    (reco_str_t) { r->id_text, RECO_ID_TEXT },
-                    r->request.customer_key, &r->scratch, &r->decision)
-        != RECO_OK)
-    {
-        tool_error("the model could not decide");
-        return false;
-    }
-
-    (void) select_items(r, r->decision.action[0]);
-
-    return true;
-}
-
 /* ---- the log ------------------------------------------------------------ */
 
 static bool
 log_decision(run_t *r, const visit_t *v, reco_str_t session)
 {
     reco_decision_event_t  e = {
-        .id = r->id, .time_ms = v->time_ms, .generation = r->generation,
-        .model = r->model, .customer_key = r->request.customer_key,
-        .session = session, .features = &r->features,
-        .eligible = &r->eligible, .decision = &r->decision,
-        .request = &r->request, .items = &r->slate,
+        .id = r->agent.id, .time_ms = v->time_ms, .generation = r->agent.generation,
+        .model = r->agent.model, .customer_key = r->agent.request.customer_key,
+        .session = session, .features = &r->agent.features,
+        .eligible = &r->agent.eligible, .decision = &r->agent.decision,
+        .request = &r->agent.request, .items = &r->agent.slate,
     };
 
     return simulate_log_decision(r->log, &e);
@@ -314,16 +88,16 @@ log_facts(run_t *r, const visit_t *v, reco_str_t session, uint64_t delay_ms,
 {
     const reco_action_t  *a;
     reco_reward_event_t   e = {
-        .time_ms = v->time_ms + delay_ms, .generation = r->generation,
-        .model = r->model->name, .has_decision = true, .decision = r->id,
-        .customer_key = r->request.customer_key, .session = session,
+        .time_ms = v->time_ms + delay_ms, .generation = r->agent.generation,
+        .model = r->agent.model->name, .has_decision = true, .decision = r->agent.id,
+        .customer_key = r->agent.request.customer_key, .session = session,
         .facts = facts, .nfacts = nfacts,
     };
 
-    a = &r->model->catalogue.actions[r->decision.action[0]];
+    a = &r->agent.model->catalogue.actions[r->agent.decision.action[0]];
     e.action = a->id;
     if (item >= 0) {
-        e.items = &r->slate.items[item].item.id;
+        e.items = &r->agent.slate.items[item].item.id;
         e.nitems = 1;
     }
 
@@ -353,7 +127,7 @@ log_answer(run_t *r, const visit_t *v, const visit_answer_t *a,
         if (a->bought[i]) {
             facts[n++] = (reco_fact_t) { RECO_STR("conversion"), 1 };
             facts[n++] = (reco_fact_t) { RECO_STR("revenue"),
-                v->m->shop->items[r->items[i]].price };
+                v->m->shop->items[r->agent.items[i]].price };
         }
 
         ok = log_facts(r, v, session, (i + 1) * (uint64_t) 1000, facts, n,
@@ -378,20 +152,20 @@ run_step(run_t *r, visit_t *v, visit_answer_t *a, simulate_totals_t *t,
     double         go_on;
     visit_facts_t  facts;
 
-    if (!decide(r, v)) {
+    if (!agent_decide(&r->agent, v, reco_id_next(&r->ids, v->time_ms))) {
         return false;
     }
 
-    t->expected += expected_reward(r, v, r->slate.n, &go_on);
+    t->expected += agent_expects(&r->agent, v, &go_on);
 
     /* logged before the answer changes the cart */
     if (r->log && !log_decision(r, v, session)) {
         return false;
     }
 
-    visit_answer(v, r->items, r->slate.n, a);
+    visit_answer(v, r->agent.items, r->agent.slate.n, a);
     visit_facts(a, &facts);
-    simulate_count(t, v, a, simulate_reward(&r->model->reward, &facts));
+    simulate_count(t, v, a, agent_reward(&r->agent.model->reward, &facts));
 
     return r->log == NULL || log_answer(r, v, a, session);
 }
@@ -473,12 +247,12 @@ run_chunk(run_t *r, const simulate_shoppers_t *s, uint32_t chunk,
     simulate_totals_t *totals)
 {
     bool      ok = true;
-    uint32_t  i, inc = incarnation(r->o->seed, chunk, r->generation);
+    uint32_t  i, inc = incarnation(r->o->seed, chunk, r->agent.generation);
 
     reco_id_source_init(&r->ids, RECO_STR(SIMULATE_NODE), inc);
 
     if (r->o->log) {
-        r->log = simulate_log_open(r->o->log, inc, r->model);
+        r->log = simulate_log_open(r->o->log, inc, r->agent.model);
         if (r->log == NULL) {
             return false;
         }
@@ -532,74 +306,17 @@ simulate_share(const simulate_shoppers_t *s, uint32_t i)
 }
 
 static bool
-is_item(void *data, uint32_t index, const reco_item_t *item)
-{
-    run_t  *r = data;
-
-    if (!shop_find(r->o->market->shop, item->id, &r->item_of[index])) {
-        tool_error("%s: item '%.*s' is not among the shop's items",
-                   r->o->model, (int) item->id.len, item->id.data);
-        r->item_of[0] = UINT32_MAX;
-        return false;
-    }
-
-    return true;
-}
-
-static bool
-prepare(run_t *r)
-{
-    size_t                       i;
-    reco_error_t                 err;
-    const reco_snapshot_info_t  *info;
-
-    if (reco_snapshot_open(r->o->model, NULL, &r->snapshot, &err) != RECO_OK)
-    {
-        tool_fail(r->o->model, &err);
-        return false;
-    }
-
-    info = reco_snapshot_info(r->snapshot);
-    r->model = reco_snapshot_model(r->snapshot);
-    r->generation = info->generation;
-
-    if (info->items == 0 || r->model->items.slate == 0) {
-        tool_error("%s: the model recommends no items", r->o->model);
-        return false;
-    }
-
-    if (info->hash_key[0] != '\0') {
-        tool_error("%s: its customers are hashed; a simulation needs a model "
-                   "that was built without --secret", r->o->model);
-        return false;
-    }
-
-    for (i = 0; i < NNUMBERS; i++) {
-        r->number_at[i] = reco_model_request_feature(r->model,
-                                                     tool_str(numbers[i]));
-    }
-    for (i = 0; i < NWORDS; i++) {
-        r->word_at[i] = reco_model_request_feature(r->model,
-                                                   tool_str(words[i]));
-    }
-
-    r->item_of = tool_alloc(info->items * sizeof(*r->item_of));
-    if (reco_snapshot_each_item(r->snapshot, is_item, r, &err) != RECO_OK)
-    {
-        tool_fail(r->o->model, &err);
-        return false;
-    }
-
-    return r->item_of[0] != UINT32_MAX;
-}
-
-static bool
 run_chunks(run_t *r, const simulate_shoppers_t *s, uint32_t job,
     simulate_totals_t *totals)
 {
-    bool             ok = prepare(r);
+    bool             ok;
     uint32_t         chunk;
     tool_progress_t  progress;
+
+    r->agent.kind = r->o->kind;
+    r->agent.fixed = r->o->action;
+    r->agent.going_on = r->o->going_on;
+    ok = agent_open(&r->agent, r->o->model, r->o->market);
 
     tool_progress_begin(&progress, "simulating", SIMULATE_CHUNKS);
     for (chunk = job; ok && chunk < SIMULATE_CHUNKS; chunk += r->o->jobs) {
@@ -676,10 +393,7 @@ simulate_run(const simulate_options_t *o, simulate_totals_t *totals)
     memcpy(totals, shared, size);
 
     munmap(shared, size);
-    free(r->item_of);
-    if (r->snapshot) {
-        reco_snapshot_close(r->snapshot);
-    }
+    agent_close(&r->agent);
     free(r);
     free(s.numbers);
 

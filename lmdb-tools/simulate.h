@@ -12,19 +12,10 @@
 #ifndef RECO_SIMULATE_H
 #define RECO_SIMULATE_H
 
-#include "models.h"
-#include "visit.h"
+#include "agent.h"
 
 #define SIMULATE_CHUNKS     32
 #define SIMULATE_NODE       "market"
-
-typedef enum {
-    SIMULATE_AGENT,             /* as the snapshot's policy decides */
-    SIMULATE_FIXED,             /* only one of its actions is offered */
-    SIMULATE_ORACLE             /* the eligible action of the highest expected
-                                   reward of this decision + probability of
-                                   going on x the mean value of going on */
-} simulate_who_t;
 
 /* Of one customer. */
 typedef struct {
@@ -48,7 +39,7 @@ typedef struct {
 typedef struct {
     const market_t            *market;
     const char                *model;       /* the snapshot's file */
-    simulate_who_t             who;
+    agent_kind_t               kind;
     uint16_t                   action;      /* FIXED */
     double                     going_on;    /* ORACLE: mean value of going on */
     part_t                     part;        /* PARTS: all */
@@ -86,8 +77,6 @@ uint64_t simulate_share(const simulate_shoppers_t *s, uint32_t i);
 /* When the next session that nobody calls a return begins. */
 uint64_t simulate_next(const visit_t *v, uint64_t after_ms);
 
-/* The terms of a reward function by the facts of a visit. */
-double simulate_reward(const reco_reward_t *r, const visit_facts_t *f);
 void simulate_count(simulate_totals_t *t, const visit_t *v,
     const visit_answer_t *a, double reward);
 void simulate_count_end(simulate_totals_t *t, const visit_t *v, bool returns,
