@@ -543,7 +543,8 @@ read_top(reco_spec_t *sp, const json_t *obj, reco_feature_t *f)
     }
 
     if (f->nwords > f->top) {
-        return reco_spec_fail(sp, "has %u words, more than \"top\"", f->nwords);
+        return reco_spec_fail(sp, "has %u words, more than \"top\"",
+                              f->nwords);
     }
 
     reco_spec_pop(sp, mark);

@@ -412,8 +412,8 @@ check_coarser(reco_spec_t *sp, const reco_level_t *fine,
     }
 
     if (coarse->n == fine->n) {
-        return reco_spec_fail(sp, "has all features of the state before, which "
-                              "this one is to be coarser than");
+        return reco_spec_fail(sp, "has all features of the state before, "
+                              "which this one is to be coarser than");
     }
 
     return true;
@@ -475,7 +475,9 @@ read_backoff(reco_spec_t *sp, const json_t *obj)
 
     reco_spec_pop(sp, mark);
 
-    if (!reco_spec_member_integer(sp, obj, "min_visits", 0, UINT32_MAX, &min)) {
+    if (!reco_spec_member_integer(sp, obj, "min_visits", 0, UINT32_MAX,
+                                  &min))
+    {
         return false;
     }
 

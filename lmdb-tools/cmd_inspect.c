@@ -535,10 +535,18 @@ is_nothing(const json_t *value)
 }
 
 static void
-print_item(const json_t *value)
+print_json(const json_t *value)
 {
     char  *text;
 
+    text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    printf(" %s", text ? text : "");
+    free(text);
+}
+
+static void
+print_item(const json_t *value)
+{
     if (json_is_object(value)) {
         value = json_object_get(value, "name");
         if (value == NULL) {
@@ -551,16 +559,13 @@ print_item(const json_t *value)
         return;
     }
 
-    text = json_dumps(value, JSON_ENCODE_ANY);
-    printf(" %s", text ? text : "");
-    free(text);
+    print_json(value);
 }
 
 /* Lists in one line, of objects the names; actions are only counted. */
 static void
 print_member(const char *key, const json_t *value)
 {
-    char          *text;
     size_t         i;
     const json_t  *item;
 
@@ -575,9 +580,7 @@ print_member(const char *key, const json_t *value)
             print_item(item);
         }
     } else if (json_is_object(value)) {
-        text = json_dumps(value, JSON_ENCODE_ANY);
-        printf(" %s", text ? text : "");
-        free(text);
+        print_json(value);
     } else {
         print_item(value);
     }

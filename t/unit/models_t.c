@@ -66,7 +66,7 @@ every_shipped_spec(void **state)
     }
 
     closedir(dir);
-    assert_true(n >= 6);
+    assert_true(n >= 7);
 }
 
 
@@ -103,6 +103,68 @@ documented_examples(void **state)
     }
 
     assert_true(n >= 5);
+}
+
+
+/* The states of one request, as the cart's spec groups what is in it. */
+static void
+cart_states(void **state)
+{
+    char                    key[RECO_MAX_STATE_KEY];
+    size_t                  i, n;
+    reco_model_t           *m;
+    reco_features_t         f;
+    static reco_request_t   request;
+
+    static const char *const  keys[] = {
+        "0\x1f" "0\x1f" "2\x1fhigh\x1fother\x1fmugs\x1f" "3\x1f" "0\x1f"
+        "0\x1fGB\x1fmobile",
+        "\x1e" "1\x1fhigh\x1fother\x1fmugs\x1f" "3\x1f" "0",
+        "\x1e" "2\x1fhigh\x1fother",
+        "\x1e" "3\x1f",
+    };
+
+    const struct {
+        const char    *field;
+        reco_value_t   value;
+    } given[] = {
+        { "cart_total", fixture_number(42.5) },
+        { "item_count", fixture_number(2) },
+        { "time_in_session", fixture_number(300) },     /* 300 to 900 */
+        { "price_sensitivity", fixture_word("high") },
+        { "engagement_level", fixture_word("VIP") },    /* unheard of */
+        { "category_preferences", fixture_word("mugs") },
+        { "country", fixture_word("GB") },
+        { "device_type", fixture_word("mobile") },
+    };
+
+    (void) state;
+
+    m = shipped("cart.json");
+    assert_int_equal(m->nfeatures, 11);
+    assert_int_equal(m->catalogue.n, 6);
+    assert_int_equal(m->items.slate, 5);
+    assert_int_equal(m->policy.nlevels, N(keys));
+
+    reco_request_reset(&request, m->nfeatures);
+    request.time_ms = UINT64_C(1709229600000);  /* 2024-02-29 18:00, Thursday */
+
+    for (i = 0; i < N(given); i++) {
+        request.given[reco_model_request_feature(m,
+                          fixture_str(given[i].field))] = given[i].value;
+    }
+
+    assert_int_equal(reco_features_resolve(m, &request, NULL, &f, &err),
+                     RECO_OK);
+    assert_int_equal(reco_state_unseen(m, &f), 1);
+
+    for (i = 0; i < N(keys); i++) {
+        n = reco_state_key(m, &f, (uint32_t) i, 1, key, sizeof(key));
+        assert_int_equal(n, strlen(keys[i]));
+        assert_memory_equal(key, keys[i], n);
+    }
+
+    reco_model_free(m);
 }
 
 
@@ -242,6 +304,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(every_shipped_spec),
         cmocka_unit_test(documented_examples),
+        cmocka_unit_test(cart_states),
         cmocka_unit_test(offers_weights),
         cmocka_unit_test(offers_words),
         cmocka_unit_test(company_b_rules),
