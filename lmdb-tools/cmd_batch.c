@@ -48,6 +48,8 @@ typedef struct {
     reco_mask_t       eligible;
     reco_scratch_t    scratch;
     reco_decision_t   decision;
+    reco_item_slate_t     items;
+    reco_items_scratch_t  items_scratch;
     reco_id_t         id;
     char              id_text[RECO_ID_TEXT];
     char              key[32];
@@ -385,10 +387,18 @@ decide(batch_t *b)
     b->id = reco_id_next(&b->ids, b->time_ms);
     reco_id_text(&b->id, b->id_text);
 
-    return reco_decide(b->model, &b->features, &b->eligible, 0,
-                       (reco_str_t) { b->id_text, RECO_ID_TEXT },
-                       b->request.customer_key, &b->scratch, &b->decision)
-           == RECO_OK || refuse(b, "", "no action may be shown");
+    if (reco_decide(b->model, &b->features, &b->eligible, 0,
+                    (reco_str_t) { b->id_text, RECO_ID_TEXT },
+                    b->request.customer_key, &b->scratch, &b->decision)
+        != RECO_OK)
+    {
+        return refuse(b, "", "no action may be shown");
+    }
+
+    reco_items_select(b->model, b->decision.action[0], &b->features,
+                      &b->request, &customer, &b->items_scratch, &b->items);
+
+    return true;
 }
 
 /* ---- output ------------------------------------------------------------- */
@@ -408,6 +418,9 @@ write_header(batch_t *b)
     }
     for (i = 1; i <= slots; i++) {
         fprintf(f, ",propensity_%u", i);
+    }
+    for (i = 1; i <= b->model->items.slate; i++) {
+        fprintf(f, ",item_%u", i);
     }
     fputc('\n', f);
 }
@@ -458,6 +471,13 @@ write_decision(batch_t *b)
         }
     }
 
+    for (i = 0; i < b->model->items.slate; i++) {
+        fputc(',', f);
+        if (i < b->items.n) {
+            tool_csv_write(f, b->items.items[i].item.id);
+        }
+    }
+
     fputc('\n', f);
 }
 
@@ -468,7 +488,7 @@ log_decision(batch_t *b)
         .id = b->id, .time_ms = b->time_ms, .generation = b->generation,
         .model = b->model, .customer_key = b->request.customer_key,
         .features = &b->features, .eligible = &b->eligible,
-        .decision = &b->decision,
+        .decision = &b->decision, .items = &b->items,
         .not_replayable = b->generation == 0,
     };
 
