@@ -43,9 +43,8 @@ typedef enum {
 /* Nothing in the data says what these are. Probabilities, if nothing else is
  * said. */
 typedef struct {
-    double    click_through;        /* that a slate of five items drawn by
-                                       popularity is clicked at all: sets
-                                       'base' */
+    double    click_through;        /* that a slate of the five best sellers
+                                       is clicked at all: sets 'base' */
     double    attention[MARKET_MAX_POSITIONS];  /* that the item in that place
                                        is looked at; the last one serves all
                                        places beyond */

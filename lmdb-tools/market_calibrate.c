@@ -33,7 +33,7 @@
 #define SLATE           5           /* of the slates that set the base */
 
 /* What the random numbers are for. */
-enum { ASK_NEGATIVE = 1, ASK_OUTCOME, ASK_REFERENCE };
+enum { ASK_NEGATIVE = 1, ASK_OUTCOME };
 
 typedef struct {
     double   *x;                    /* n x MARKET_NFEATURES */
@@ -306,38 +306,23 @@ find_again(calibration_t *c)
 /* ---- the base: a reference slate's click-through ------------------------ */
 
 typedef struct {
-    double  relevance[SLATE];
+    double    relevance[SLATE];
+    uint32_t  n;
 } reference_t;
 
-static uint32_t
-by_popularity(const market_t *m, const double *cumulative, double u)
-{
-    uint32_t  low = 0, high = m->shop->nitems - 1, mid;
-
-    u *= cumulative[m->shop->nitems - 1];
-    while (low < high) {
-        mid = low + (high - low) / 2;
-        if (cumulative[mid] <= u) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-
-    return low;
-}
-
-/* Five items, none twice and none of the cart where that can be had, before
- * the second half of the customer's last basket. */
+/* The five items that most baskets have, without those of the cart, before
+ * the second half of the customer's last basket. best: all items, most
+ * baskets first. */
 static void
 reference_slate(calibration_t *c, const shop_customer_t *who,
-    const double *cumulative, reference_t *out)
+    const uint32_t *best, reference_t *out)
 {
     double                x[MARKET_NFEATURES];
-    uint32_t              i, item, n, ask, last = who->first + who->n - 1;
+    uint32_t              i, n, last = who->first + who->n - 1;
     const shop_basket_t  *b = &c->m.shop->baskets[last];
     market_shopper_t      s;
 
+    memset(out, 0, sizeof(*out));
     market_shopper(&c->m, who, &s);
     c->ncart = b->n / 2 < RECO_MAX_CART ? b->n / 2 : RECO_MAX_CART;
     for (i = 0; i < c->ncart; i++) {
@@ -345,22 +330,21 @@ reference_slate(calibration_t *c, const shop_customer_t *who,
         c->inside[c->cart[i]] = 1;
     }
 
-    for (n = 0, ask = 0; n < SLATE; ask++) {
-        item = by_popularity(&c->m, cumulative,
-                             market_uniform(0, last, ask, 0, ASK_REFERENCE,
-                                            0));
-        if (c->inside[item] && ask < 100) {
+    for (i = 0, n = 0; n < SLATE && i < c->m.shop->nitems; i++) {
+        if (c->inside[best[i]]) {
             continue;
         }
-        c->inside[item] = 1;
-        market_features(&c->m, &s.taste, item,
-                        market_copurchase(&c->m, item, c->cart, c->ncart,
+        market_features(&c->m, &s.taste, best[i],
+                        market_copurchase(&c->m, best[i], c->cart, c->ncart,
                                           NULL),
-                        market_bought_before(&s, item, who->n - 1), x);
+                        market_bought_before(&s, best[i], who->n - 1), x);
         out->relevance[n++] = market_relevance(&c->m, x);
     }
+    out->n = n;
 
-    memset(c->inside, 0, c->m.shop->nitems);
+    for (i = 0; i < c->ncart; i++) {
+        c->inside[c->cart[i]] = 0;
+    }
     market_shopper_free(&s);
 }
 
@@ -374,7 +358,7 @@ click_through(const market_t *m, const reference_t *slates, size_t n,
 
     for (i = 0; i < n; i++) {
         none = 1;
-        for (k = 0; k < SLATE; k++) {
+        for (k = 0; k < slates[i].n; k++) {
             none *= 1 - market_attention(m, k)
                         * probability(base + slates[i].relevance[k]);
         }
@@ -384,29 +368,40 @@ click_through(const market_t *m, const reference_t *slates, size_t n,
     return sum / n;
 }
 
+static int
+by_baskets(const void *a, const void *b, void *counts)
+{
+    uint32_t         x = *(const uint32_t *) a, y = *(const uint32_t *) b;
+    const uint32_t  *count = counts;
+
+    if (count[x] != count[y]) {
+        return count[x] > count[y] ? -1 : 1;
+    }
+
+    return (x > y) - (x < y);
+}
+
 /* Bisection: the click-through rises with the base. */
 static void
 set_base(calibration_t *c)
 {
     size_t        n = 0;
-    double        low = -60, high = 60, mid, sum = 0;
-    double       *cumulative;
-    uint32_t      i;
+    double        low = -60, high = 60, mid;
+    uint32_t      i, *best;
     market_t     *m = &c->m;
     reference_t  *slates;
 
-    cumulative = tool_alloc((m->shop->nitems + 1) * sizeof(double));
+    best = tool_alloc((m->shop->nitems + 1) * sizeof(*best));
     slates = tool_alloc(m->shop->ncustomers * sizeof(*slates));
 
     for (i = 0; i < m->shop->nitems; i++) {
-        sum += m->count[i];
-        cumulative[i] = sum;
+        best[i] = i;
     }
+    qsort_r(best, m->shop->nitems, sizeof(*best), by_baskets, m->count);
 
     for (i = 0; i < m->shop->ncustomers; i++) {
         if (m->shop->customers[i].part == PART_MARKET) {
-            reference_slate(c, &m->shop->customers[i], cumulative,
-                            &slates[n++]);
+            reference_slate(c, &m->shop->customers[i], best, &slates[n++]);
         }
     }
 
@@ -420,7 +415,7 @@ set_base(calibration_t *c)
     }
 
     m->base = low;
-    free(cumulative);
+    free(best);
     free(slates);
 }
 
