@@ -210,7 +210,9 @@ write_categories(lists_t *l, uint32_t best)
     }
     qsort(names, n, sizeof(names[0]), by_name);
     for (i = 0; i < n; i++) {
-        if (names[i][0] == '\0' || (i && strcmp(names[i], names[i - 1]) == 0)) {
+        if (names[i][0] == '\0'
+            || (i && strcmp(names[i], names[i - 1]) == 0))
+        {
             continue;
         }
         l->counts->categories

@@ -24,6 +24,7 @@ static const command_t commands[] = {
     { "publish",  cmd_publish,  "put a snapshot where servers pick it up" },
     { "rollback", cmd_rollback, "publish an earlier generation again" },
     { "import",   cmd_import,   "read public data sets" },
+    { "generate", cmd_generate, "invent a shop's customers and baskets" },
     { "baskets",  cmd_baskets,  "lists, categories, customers of a shop" },
     { "train",    cmd_train,    "learn values from an event log" },
     { "eval",     cmd_eval,     "estimate a policy's value from a log" },

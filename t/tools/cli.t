@@ -11,8 +11,8 @@ use lib "$FindBin::Bin/../lib";
 use Reco::Tool;
 use Test::More;
 
-my @commands = qw(build inspect verify publish rollback import baskets train eval
-                  replay batch export);
+my @commands = qw(build inspect verify publish rollback import generate
+                  baskets train eval replay batch export);
 my $root = "$FindBin::Bin/../..";
 my $dir = folder();
 my ($status, $out, $err);
