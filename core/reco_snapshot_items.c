@@ -70,7 +70,7 @@ const reco_items_source_t  reco_snapshot_items_source = {
 
 /* ---- one customer's history --------------------------------------------- */
 
-/* To the last record before the key, or at it. */
+/* To the last record before the key. */
 static int
 seek_last(MDB_cursor *cursor, uint8_t key[RECO_HISTORY_KEY], MDB_val *k,
     MDB_val *v)
@@ -121,9 +121,7 @@ reco_snapshot_history(const reco_snapshot_t *s, reco_history_kind_t kind,
         }
 
         /* another customer may have the same hash */
-        if (h.time_ms < to_ms && reco_str_equal(h.customer_key, customer_key)
-            && !visit(data, &h))
-        {
+        if (reco_str_equal(h.customer_key, customer_key) && !visit(data, &h)) {
             break;
         }
     }

@@ -324,7 +324,8 @@ reco_spec_items(reco_spec_t *sp, const json_t *obj)
     reco_items_spec_t  *items = &sp->model->items;
 
     static const char *const  names[] = {
-        "slate", "per_family", "history", "prefer", "strategies", "fill", NULL
+        "description", "slate", "per_family", "history", "prefer",
+        "strategies", "fill", NULL
     };
 
     items->prefer = -1;

@@ -313,6 +313,8 @@ test_history_room(void **state)
     for (size_t cut = 0; cut < len; cut++) {
         assert_false(reco_history_unpack(data, cut, &back));
     }
+    data[len] = 0;
+    assert_false(reco_history_unpack(data, len + 1, &back));
 
     for (room = 0; room < len; room++) {
         len = reco_history_pack(&h, data, room);
