@@ -480,6 +480,19 @@ generations(const char *dir)
     return a;
 }
 
+static void
+describe_policy(const reco_model_t *m, json_t *o)
+{
+    json_object_set_new(o, "policy",
+                        json_string(reco_policy_name(&m->policy)));
+    json_object_set_new(o, "slate", json_integer(m->policy.slate));
+    json_object_set_new(o, "epsilon", epsilon(&m->policy));
+    json_object_set_new(o, "state", level_fields(m, &m->policy.levels[0]));
+    json_object_set_new(o, "backoff", coarser_states(m));
+    json_object_set_new(o, "min_visits",
+                        json_integer((json_int_t) m->policy.min_visits));
+}
+
 static json_t *
 describe(const inspect_t *in)
 {
@@ -502,14 +515,7 @@ describe(const inspect_t *in)
     json_object_set_new(o, "built", time_or_null(info->built_ms));
     json_object_set_new(o, "published",
                         time_or_null(in->at.manifest.published_ms));
-    json_object_set_new(o, "policy",
-                        json_string(reco_policy_name(&m->policy)));
-    json_object_set_new(o, "slate", json_integer(m->policy.slate));
-    json_object_set_new(o, "epsilon", epsilon(&m->policy));
-    json_object_set_new(o, "state", level_fields(m, &m->policy.levels[0]));
-    json_object_set_new(o, "backoff", coarser_states(m));
-    json_object_set_new(o, "min_visits",
-                        json_integer((json_int_t) m->policy.min_visits));
+    describe_policy(m, o);
     json_object_set_new(o, "states", json_integer((json_int_t) info->states));
     json_object_set_new(o, "customers",
                         json_integer((json_int_t) info->customers));
