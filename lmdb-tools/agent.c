@@ -200,6 +200,38 @@ agent_ask(agent_t *a, const visit_t *v)
     return true;
 }
 
+static void
+narrow_to_best(agent_t *a)
+{
+    bool      known, low;
+    uint32_t  i, n;
+    uint64_t  best = 0;
+
+    n = reco_distribution(a->model, &a->features, &a->eligible, NULL, 1,
+                          &a->scratch, &known, &low);
+
+    for (i = 0; i < n; i++) {
+        best = a->scratch.p[i] > best ? a->scratch.p[i] : best;
+    }
+
+    /* equal values may differ by what quantising left over, n units at most */
+    for (i = 0; i < n; i++) {
+        if (a->scratch.p[i] + n < best) {
+            reco_mask_clear(&a->eligible, a->scratch.left[i]);
+        }
+    }
+}
+
+void
+agent_narrow(agent_t *a, const visit_t *v)
+{
+    if (a->kind == AGENT_ORACLE) {
+        ask_oracle(a, v);
+    } else if (a->kind == AGENT_GREEDY) {
+        narrow_to_best(a);
+    }
+}
+
 bool
 agent_decide(agent_t *a, const visit_t *v, reco_id_t id)
 {
@@ -209,10 +241,7 @@ agent_decide(agent_t *a, const visit_t *v, reco_id_t id)
         return false;
     }
 
-    if (a->kind == AGENT_ORACLE) {
-        ask_oracle(a, v);
-    }
-
+    agent_narrow(a, v);
     a->id = id;
     reco_id_text(&id, text);
 

@@ -12,6 +12,8 @@
 
 typedef enum {
     AGENT_POLICY,               /* as the snapshot's policy decides */
+    AGENT_GREEDY,               /* of the eligible actions only those that the
+                                   policy gives the highest probability */
     AGENT_FIXED,                /* only one of its actions is offered */
     AGENT_ORACLE                /* the eligible action of the highest expected
                                    reward of this decision + probability of
@@ -57,6 +59,8 @@ void agent_close(agent_t *a);
 
 /* Request, features and eligible actions of this step. */
 bool agent_ask(agent_t *a, const visit_t *v);
+/* Leaves those eligible that the greedy or the oracle would choose. */
+void agent_narrow(agent_t *a, const visit_t *v);
 /* The whole: also decision and slate. */
 bool agent_decide(agent_t *a, const visit_t *v, reco_id_t id);
 /* The slate of an action for what was asked last; returns its length. */

@@ -27,6 +27,7 @@ static const command_t commands[] = {
     { "generate", cmd_generate, "invent a shop's customers and baskets" },
     { "baskets",  cmd_baskets,  "lists, categories, customers of a shop" },
     { "train",    cmd_train,    "learn values from an event log" },
+    { "simulate", cmd_simulate, "let a market's shoppers meet a model" },
     { "eval",     cmd_eval,     "estimate a policy's value from a log" },
     { "replay",   cmd_replay,   "repeat the decisions of a log" },
     { "batch",    cmd_batch,    "decide for a CSV of customers" },
