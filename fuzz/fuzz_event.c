@@ -16,8 +16,9 @@ static reco_event_t      back;          /* one that was written */
 static reco_model_t *
 make_model(void)
 {
-    char      text[16384], *p;
-    unsigned  i;
+    char           text[16384], *p;
+    unsigned       i;
+    reco_model_t  *model;
 
     p = text + sprintf(text, "{\"model\":\"m \\\"\\\\ \\u2028\",\"version\":"
                        "\"1\",\"features\":[");
@@ -36,7 +37,11 @@ make_model(void)
 
     (void) sprintf(p, "],\"policy\":{\"type\":\"uniform\",\"slate\":64}}");
 
-    return fuzz_model(text);
+    model = fuzz_model(text);
+    model->items.slate = RECO_MAX_SLATE;    /* for the bound; a spec with a
+                                               slate of actions has none */
+
+    return model;
 }
 
 /* The line in b, which is within its bound and ends where it should. */
@@ -106,6 +111,19 @@ compare_features(const reco_decision_event_t *e)
 }
 
 static void
+compare_ids(const reco_str_t *a, uint32_t na, const reco_str_t *b,
+    uint32_t nb)
+{
+    uint32_t  i;
+
+    FUZZ_ASSERT(na == nb);
+
+    for (i = 0; i < na; i++) {
+        FUZZ_ASSERT(reco_str_equal(a[i], b[i]));
+    }
+}
+
+static void
 compare_decision(const reco_decision_event_t *e)
 {
     uint32_t     i;
@@ -127,6 +145,17 @@ compare_decision(const reco_decision_event_t *e)
 
     for (i = 0; i < back.actions; i++) {
         FUZZ_ASSERT(reco_mask_get(&mask, i) == reco_mask_get(e->eligible, i));
+    }
+
+    FUZZ_ASSERT(back.level == e->decision->level);
+    compare_ids(back.cart, back.ncart, e->request->cart, e->request->ncart);
+    compare_ids(back.exclude, back.nexclude, e->request->exclude,
+                e->request->nexclude);
+    FUZZ_ASSERT(back.nitems == e->items->n);
+
+    for (i = 0; i < back.nitems; i++) {
+        FUZZ_ASSERT(reco_str_equal(back.items[i],
+                                   e->items->items[i].item.id));
     }
 
     FUZZ_ASSERT(back.nslate == e->decision->n);
@@ -158,6 +187,40 @@ fill_features(fuzz_input_t *in, reco_features_t *f, uint32_t n,
     }
 }
 
+static uint32_t
+fill_ids(fuzz_input_t *in, reco_str_t *ids, uint32_t max,
+    char room[][RECO_MAX_ID])
+{
+    uint32_t  i, n;
+
+    n = fuzz_below(in, max + 1);
+
+    for (i = 0; i < n; i++) {
+        ids[i] = fuzz_id(in, room[i], 1);
+    }
+
+    return n;
+}
+
+/* Cart, excluded items and the slate of items. */
+static void
+fill_items(fuzz_input_t *in, reco_request_t *request,
+    reco_item_slate_t *items)
+{
+    uint32_t     i;
+    reco_str_t   ids[RECO_MAX_SLATE];
+    static char  room[3][64][RECO_MAX_ID];
+
+    request->ncart = fill_ids(in, request->cart, RECO_MAX_CART, room[0]);
+    request->nexclude = fill_ids(in, request->exclude, RECO_MAX_CART,
+                                 room[1]);
+    items->n = fill_ids(in, ids, RECO_MAX_SLATE, room[2]);
+
+    for (i = 0; i < items->n; i++) {
+        items->items[i].item.id = ids[i];
+    }
+}
+
 static void
 try_decision(fuzz_input_t *in)
 {
@@ -172,6 +235,8 @@ try_decision(fuzz_input_t *in)
     static reco_model_t    *model;
     static reco_features_t  features;
     static reco_decision_t  decision;
+    static reco_request_t     request;
+    static reco_item_slate_t  items;
 
     if (model == NULL) {
         model = make_model();
@@ -196,6 +261,7 @@ try_decision(fuzz_input_t *in)
     decision.n = 1 + fuzz_below(in, RECO_MAX_SLATE);
     decision.pinned = fuzz_below(in, decision.n + 1);
     decision.low_mass = fuzz_below(in, 2);
+    decision.level = (uint8_t) fuzz_below(in, RECO_MAX_LEVELS);
 
     for (i = 0; i < decision.n; i++) {
         decision.action[i] = (uint16_t) fuzz_below(in, model->catalogue.n);
@@ -208,8 +274,12 @@ try_decision(fuzz_input_t *in)
     e.features = &features;
     e.eligible = &mask;
     e.decision = &decision;
+    e.request = &request;
+    e.items = &items;
+    fill_items(in, &request, &items);
 
-    bound = reco_event_decision_bound(model);
+    bound = reco_event_decision_bound(model)
+            + reco_event_request_bound(&request);
     room = fuzz_alloc(bound);
     reco_buf_init(&b, room, bound);
     reco_event_write_decision(&b, &e);
@@ -259,6 +329,8 @@ compare_reward(const reco_reward_event_t *e)
     FUZZ_ASSERT(reco_str_equal(back.customer_key, e->customer_key));
     FUZZ_ASSERT(reco_str_equal(back.key, e->key));
     FUZZ_ASSERT(reco_str_equal(back.action, e->action));
+    FUZZ_ASSERT(reco_str_equal(back.session, e->session));
+    compare_ids(back.items, back.nitems, e->items, e->nitems);
     FUZZ_ASSERT(back.nfacts == e->nfacts);
 
     for (i = 0; i < back.nfacts; i++) {
@@ -292,8 +364,10 @@ static void
 try_reward(fuzz_input_t *in)
 {
     char                 names[RECO_MAX_FACTS][RECO_MAX_ID + 4];
-    char                 ids[4][RECO_MAX_ID];
+    char                 ids[5][RECO_MAX_ID];
     uint32_t             i;
+    reco_str_t           items[RECO_MAX_SLATE];
+    static char          rooms[RECO_MAX_SLATE][RECO_MAX_ID];
     reco_fact_t          facts[RECO_MAX_FACTS];
     reco_reward_event_t  e;
 
@@ -311,6 +385,9 @@ try_reward(fuzz_input_t *in)
     e.customer_key = fuzz_id(in, ids[1], !e.has_decision);
     e.key = fuzz_id(in, ids[2], 0);
     e.action = fuzz_id(in, ids[3], 0);
+    e.session = fuzz_id(in, ids[4], 0);
+    e.items = items;
+    e.nitems = fill_ids(in, items, RECO_MAX_SLATE, rooms);
     e.facts = facts;
     e.nfacts = fill_facts(in, facts, names);
 
@@ -380,6 +457,10 @@ check_hostile_decision(void)
     FUZZ_ASSERT(event.has_id && event.model.len > 0);
     FUZZ_ASSERT(event.nslate > 0 && event.nslate <= RECO_MAX_SLATE);
     FUZZ_ASSERT(event.pinned <= event.nslate);
+    FUZZ_ASSERT(event.level < RECO_MAX_LEVELS);
+    FUZZ_ASSERT(event.ncart <= RECO_MAX_CART);
+    FUZZ_ASSERT(event.nexclude <= RECO_MAX_CART);
+    FUZZ_ASSERT(event.nitems <= RECO_MAX_SLATE);
     FUZZ_ASSERT(event.nfeatures <= RECO_MAX_FEATURES);
     FUZZ_ASSERT(reco_mask_read(event.eligible, event.actions, &mask));
 
@@ -408,7 +489,8 @@ check_hostile_reward(void)
         .generation = event.generation, .model = event.model,
         .has_decision = event.has_id, .decision = event.id,
         .customer_key = event.customer_key, .key = event.key,
-        .action = event.action, .facts = event.facts,
+        .action = event.action, .session = event.session,
+        .items = event.items, .nitems = event.nitems, .facts = event.facts,
         .nfacts = event.nfacts,
     };
 

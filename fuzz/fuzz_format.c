@@ -33,6 +33,7 @@ static reco_features_t    features;
 static reco_mask_t        eligible;
 static reco_decision_t    decision;
 static reco_scratch_t     scratch;
+static reco_item_slate_t  items;
 
 static reco_parse_t
 parse_begin(size_t len)
@@ -92,6 +93,16 @@ check_request(void)
     FUZZ_ASSERT(is_id_or_empty(request.customer));
     FUZZ_ASSERT(is_id_or_empty(request.session));
     FUZZ_ASSERT(request.slate <= model->policy.slate);
+    FUZZ_ASSERT(request.ncart <= RECO_MAX_CART);
+    FUZZ_ASSERT(request.nexclude <= RECO_MAX_CART);
+
+    for (i = 0; i < request.ncart; i++) {
+        FUZZ_ASSERT(reco_id_is_valid(request.cart[i]));
+    }
+
+    for (i = 0; i < request.nexclude; i++) {
+        FUZZ_ASSERT(reco_id_is_valid(request.exclude[i]));
+    }
 
     for (i = 0; i < model->nfeatures; i++) {
         v = &request.given[i];
@@ -102,6 +113,23 @@ check_request(void)
     for (i = model->catalogue.n; i < RECO_MAX_ACTIONS; i++) {
         FUZZ_ASSERT(!request.has_flags || !reco_mask_get(&request.flags, i));
     }
+}
+
+/* Any answer of a strategy: the ids that the request had, as items. */
+static void
+fill_items(void)
+{
+    uint32_t  i;
+
+    items.n = request.ncart;
+
+    for (i = 0; i < items.n; i++) {
+        items.items[i] = (reco_ranked_item_t) {
+            i, 0.1 * i, { .id = request.cart[i] }
+        };
+    }
+
+    model->items.slate = RECO_MAX_SLATE;
 }
 
 static void
@@ -150,10 +178,12 @@ decide(const reco_format_t *format, size_t len)
 
     FUZZ_ASSERT(rc == RECO_OK);
     check_decision();
+    fill_items();
 
     answer = (reco_answer_t) {
         .model = model, .request = &request, .features = &features,
-        .eligible = &eligible, .decision = &decision, .scratch = &scratch,
+        .eligible = &eligible, .decision = &decision, .items = &items,
+        .scratch = &scratch,
         .generation = 3, .token = RECO_STR("0193532a0c00abcd0102030400000007"),
     };
 
@@ -213,6 +243,13 @@ try_reward(const reco_format_t *format, reco_str_t text)
     FUZZ_ASSERT(is_id_or_empty(reward.customer));
     FUZZ_ASSERT(is_id_or_empty(reward.key));
     FUZZ_ASSERT(is_id_or_empty(reward.action));
+    FUZZ_ASSERT(is_id_or_empty(reward.session));
+    FUZZ_ASSERT(reward.nitems <= RECO_MAX_SLATE);
+
+    for (i = 0; i < reward.nitems; i++) {
+        FUZZ_ASSERT(reco_id_is_valid(reward.items[i]));
+    }
+
     FUZZ_ASSERT(reward.token.len + reward.customer.len > 0);
     FUZZ_ASSERT(reward.nfacts > 0 && reward.nfacts <= RECO_MAX_FACTS);
 
@@ -257,6 +294,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'R':
         try_reward(&reco_format_offers, text);
+        break;
+    case 'c':
+        try_decide(&reco_format_cart, text, false);
+        break;
+    case 'C':
+        try_reward(&reco_format_cart, text);
         break;
     default:
         break;

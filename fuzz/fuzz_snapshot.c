@@ -1,6 +1,6 @@
 /*
  * fuzz_snapshot.c - what our own code reads of a snapshot that may be damaged:
- * records, rows, actions, the manifest and LMDB's header. What is refused is
+ * records, rows, actions, items, lists, history, the manifest and LMDB's header. What is refused is
  * refused without a byte read outside; what is accepted packs to the bytes it
  * was read from. LMDB's own pages are not for it: a checksum keeps damaged
  * ones away.
@@ -115,6 +115,88 @@ try_action(reco_str_t text)
 }
 
 static void
+try_item(reco_str_t text)
+{
+    size_t        len;
+    uint8_t       packed[RECO_ITEM_MAX];
+    reco_item_t   item;
+
+    if (!reco_item_unpack((const uint8_t *) text.data, text.len, &item)) {
+        return;
+    }
+
+    FUZZ_ASSERT(reco_id_is_valid(item.id));
+    len = reco_item_pack(&item, packed);
+    FUZZ_ASSERT(len == text.len);
+
+    if (!isnan(item.price)) {
+        FUZZ_ASSERT(memcmp(packed, text.data, len) == 0);
+    }
+}
+
+static void
+try_list(reco_str_t text)
+{
+    uint8_t             packed[RECO_MAX_LIST * RECO_LIST_ENTRY];
+    uint32_t            i;
+    reco_list_t         list;
+    reco_list_entry_t   entries[RECO_MAX_LIST];
+
+    if (!reco_list_unpack((const uint8_t *) text.data, text.len, &list)) {
+        return;
+    }
+
+    FUZZ_ASSERT(list.n > 0 && list.n <= RECO_MAX_LIST);
+
+    for (i = 0; i < list.n; i++) {
+        entries[i] = reco_list_entry(&list, i);
+    }
+
+    reco_list_pack(entries, list.n, packed);
+    FUZZ_ASSERT(memcmp(packed, text.data, text.len) == 0);
+
+    if (reco_list_fault(&list, 1000) == NULL) {
+        for (i = 0; i < list.n; i++) {
+            FUZZ_ASSERT(entries[i].item < 1000);
+            FUZZ_ASSERT(isfinite(entries[i].score) && entries[i].score >= 0);
+            FUZZ_ASSERT(i == 0 || entries[i].score <= entries[i - 1].score);
+        }
+    }
+}
+
+static void
+try_list_key(reco_str_t text)
+{
+    uint8_t      back[RECO_LIST_KEY_MAX];
+    reco_str_t   name, key;
+
+    if (reco_list_key_split(text, &name, &key)) {
+        FUZZ_ASSERT(reco_list_key(name, key, back) == text.len);
+        FUZZ_ASSERT(memcmp(back, text.data, text.len) == 0);
+    }
+}
+
+static void
+try_history(reco_str_t text)
+{
+    size_t           len;
+    uint8_t          packed[RECO_HISTORY_MAX];
+    reco_history_t   h;
+
+    if (!reco_history_unpack((const uint8_t *) text.data, text.len, &h)) {
+        return;
+    }
+
+    FUZZ_ASSERT(h.nitems <= RECO_MAX_SLATE);
+    len = reco_history_pack(&h, packed, sizeof(packed));
+    FUZZ_ASSERT(len == text.len);
+
+    if (!isnan(h.value)) {
+        FUZZ_ASSERT(memcmp(packed, text.data, len) == 0);
+    }
+}
+
+static void
 try_manifest(reco_str_t text)
 {
     reco_error_t      err;
@@ -180,6 +262,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'a':
         try_action(text);
+        break;
+    case 'i':
+        try_item(text);
+        break;
+    case 'l':
+        try_list(text);
+        break;
+    case 'k':
+        try_list_key(text);
+        break;
+    case 'y':
+        try_history(text);
         break;
     case 'm':
         try_manifest(text);
