@@ -41,8 +41,9 @@ my %spec = (
         },
         fill => [{ list => 'popular' }],
     },
+    reward => { conversion => 1, horizon => '2s' },
     learning => { learning_rate => 0.05, discount_factor => 0.5,
-                  max_states => 1000 },
+                  max_states => 1000, episode_gap => '2s' },
     history => { recommendations => '7d' },
 );
 
@@ -438,6 +439,69 @@ ok $n->wait_for(sub { get('/health')->{status} == 200 }), 'it heals';
 
 ok $n->stop, 'stop';
 $n->ok_log(allow => [qr/event log in/]);
+
+# ---- after a training: figures, and a history that outlives the zone ---- #
+
+$n = server('reco_zone reco:1m; reco_log log;')->start;
+publish($n);
+ok $n->wait_generation(cart => 1), 'before a training';
+my @ids;
+for my $i (1 .. 4) {
+    $a = recommend(customer_id => 'ann', session_id => "s$i",
+        device_type => 'mobile');
+    unshift @ids, $a->{json}{data}{metadata}{decision_id};
+}
+is reward(session_id => 's4', decision_id => $ids[0], revenue => 12.5,
+    interaction_type => 'purchase')->{status}, 200, 'one was a success';
+
+# Decisions are closed two seconds later, by the log's own clock: whatever is
+# logged moves it on.
+my $train = join ' ', Reco::Nginx::tool(), 'train --json --base',
+    $n->path('cart-0.mdb'), '--log', $n->path('log'), '--out',
+    $n->path('next.mdb');
+ok $n->wait_for(sub {
+    $n->json('POST', '/plain', { customer_id => 'bob' });
+    return qx($train 2> /dev/null) =~ /"transitions": ?4\b/;
+}), 'trained' or diag qx($train 2>&1);
+$n->tool_run('publish', '--force', $n->path('next.mdb'), '--to',
+    $n->path('models/cart'));
+ok $n->wait_generation(cart => 2), 'after it';
+
+$d = get("$api/metrics")->{json}{data};
+is $d->{algorithm}, 'fitted-q', 'how it learned';
+is $d->{transitions}, 4, '... from what';
+is $d->{conversion_rate}, 0.25, '... one of four';
+is $d->{average_reward}, 0.25, '... of value 1';
+is_deeply $d->{action_distribution}, { again => 1 },
+    '... by one strategy';
+is_deeply $d->{reward_by_episode}, [0, 0, 0, 1], '... each a session';
+cmp_ok $d->{confidence}, '>', 0, '... with a confidence';
+cmp_ok scalar @{ $d->{convergence} }, '>', 0, '... pass by pass';
+is $d->{q_table}{states}, $d->{q_table_size}, '... a table';
+$d = get("$api/agent/state")->{json}{data};
+is $d->{last_training}{algorithm}, 'fitted-q', 'its state: the last training';
+like $d->{last_training}{$_}, $time, "... $_" for qw(timestamp published);
+is $d->{last_training}{generation}, 2, '... and generation';
+is $d->{current_episode}, 4, '... the episodes';
+
+is_deeply [map { $_->{decision_id} } history('customer_id=ann')], \@ids,
+    'zone and snapshot have them, and each is shown once';
+ok $n->stop, 'stop';
+$n->start;
+is_deeply [history('')], [], 'a new zone has none';
+my @old = history('customer_id=ann');
+is_deeply [map { $_->{decision_id} } @old], \@ids, 'the snapshot has';
+is_deeply [@{ $old[0] }{qw(customer_id session_id action_type)}],
+    [qw(ann s4 again)], '... what was decided';
+is_deeply [map { $_->{session_id} } history('customer_id=ann&limit=2')],
+    [qw(s4 s3)], '... the newest';
+is_deeply [map { $_->{session_id} } history("customer_id=ann&session_id=s2")],
+    ['s2'], '... of a session';
+recommend(customer_id => 'ann', session_id => 's5');
+is_deeply [map { $_->{session_id} } history('customer_id=ann&limit=3')],
+    [qw(s5 s4 s3)], '... beside new ones';
+ok $n->stop, 'stop';
+$n->ok_log;
 
 # ---- retention: the spec's, when it is asked ---- #
 
