@@ -246,11 +246,13 @@ copy_decision(ledger_t *l, const ledger_source_t *source,
     ledger_decision_t  *d;
 
     d = tool_alloc(sizeof(*d) + e->nfeatures * sizeof(*d->features)
-                   + e->nslate * (sizeof(*d->slate) + sizeof(*d->propensity)));
+                   + e->nslate * (sizeof(*d->slate) + sizeof(*d->propensity))
+                   + e->nitems * sizeof(*d->items));
     memset(d, 0, sizeof(*d));
     d->features = (reco_event_feature_t *) (d + 1);
     d->slate = (reco_str_t *) (d->features + e->nfeatures);
     d->propensity = (uint64_t *) (d->slate + e->nslate);
+    d->items = (reco_str_t *) (d->propensity + e->nslate);
 
     d->id = e->id;
     d->time_ms = e->time_ms;
@@ -270,6 +272,12 @@ copy_decision(ledger_t *l, const ledger_source_t *source,
     for (i = 0; i < e->nslate; i++) {
         d->slate[i] = ledger_word(l, e->slate[i]);
         d->propensity[i] = e->propensity[i];
+    }
+
+    d->nitems = e->nitems;
+
+    for (i = 0; i < e->nitems; i++) {
+        d->items[i] = ledger_word(l, e->items[i]);
     }
 
     return d;
@@ -598,6 +606,10 @@ mark_decision(const ledger_decision_t *d)
 
     for (i = 0; i < d->nslate; i++) {
         mark(d->slate[i]);
+    }
+
+    for (i = 0; i < d->nitems; i++) {
+        mark(d->items[i]);
     }
 }
 

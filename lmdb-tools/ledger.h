@@ -73,6 +73,8 @@ typedef struct {
     reco_str_t             *slate;
     uint64_t               *propensity;
     uint32_t                nslate;
+    reco_str_t             *items;      /* that were recommended */
+    uint32_t                nitems;
     bool                    fallback;
     bool                    begins;     /* first and last of its session, */
     bool                    ends;       /* as far as is known */
