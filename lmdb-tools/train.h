@@ -63,6 +63,10 @@ typedef struct {
                                            whose decisions are kept for the
                                            report on back-off */
     const char      *checkpoint;        /* a file to go on from, or NULL */
+
+    bool             no_history;        /* for snapshots that nobody serves:
+                                           the log's recommendations and rewards
+                                           are not written into it */
 } train_options_t;
 
 void train_options_init(train_options_t *o);

@@ -48,6 +48,7 @@ carry(void *data, const reco_history_t *h)
 static bool
 add_recommendation(writing_t *w, const ledger_decision_t *d)
 {
+    uint32_t        i;
     reco_history_t  h = {
         .kind = RECO_HISTORY_RECOMMENDATION, .time_ms = d->time_ms,
         .generation = d->generation, .id = d->id,
@@ -56,6 +57,10 @@ add_recommendation(writing_t *w, const ledger_decision_t *d)
 
     if (d->nslate > 0) {
         h.action = d->slate[0];
+    }
+
+    for (i = 0; i < d->nitems && i < RECO_MAX_SLATE; i++) {
+        h.items[h.nitems++] = d->items[i];
     }
 
     return add(w, &h);
@@ -110,7 +115,9 @@ train_history(train_t *t)
     reco_error_t             err;
     const reco_retention_t  *r = &t->model->history;
 
-    if (r->recommendations_ms + r->rewards_ms + r->agent_ms == 0) {
+    if (t->options->no_history
+        || r->recommendations_ms + r->rewards_ms + r->agent_ms == 0)
+    {
         return true;
     }
 
