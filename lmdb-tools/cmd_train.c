@@ -88,7 +88,7 @@ static const struct argp_option  options[] = {
       "keep reading the log, and publish a generation when there is more", 1 },
     { "to", OPT_TO, "DIR", 0, "the folder to publish to, with --follow", 1 },
     { "every", OPT_EVERY, "DURATION", 0,
-      "with --follow: at most one generation in that time (1s)", 1 },
+      "with --follow: at most one generation in that time (500ms)", 1 },
     { "window", OPT_WINDOW, "DURATION", 0,
       "with --follow: forget what is older; by default 10 half-lives, and "
       "nothing without --half-life", 1 },
@@ -527,7 +527,7 @@ cmd_train(int argc, char **argv)
     command_t  *c = tool_alloc(sizeof(*c));
 
     memset(c, 0, sizeof(*c));
-    c->follow.every_ms = 1000;
+    c->follow.every_ms = 500;
     c->follow.keep = 10;
     train_options_init(&c->options);
     tool_parse(&argp, "train", argc, argv, c);
