@@ -3,6 +3,7 @@
  * a state's values, the resolved spec.
  */
 
+#include "inspect_items.h"
 #include "models.h"
 #include "published.h"
 #include "reco_buf.h"
@@ -20,6 +21,8 @@ typedef struct {
     const char               *path;
     const char               *customer;
     const char               *state;
+    const char               *item;
+    const char               *list;
     const char               *secret_path;
     const char               *level;
     uint32_t                  at_level;
@@ -34,7 +37,7 @@ typedef struct {
 } inspect_t;
 
 enum { OPT_CUSTOMER = 256, OPT_STATE, OPT_SECRET, OPT_SPEC, OPT_JSON,
-       OPT_LEVEL };
+       OPT_LEVEL, OPT_ITEM, OPT_LIST };
 
 static const struct argp_option  options[] = {
     { "customer", OPT_CUSTOMER, "ID", 0, "this customer's record", 0 },
@@ -42,6 +45,8 @@ static const struct argp_option  options[] = {
       "fields in their order, with commas", 0 },
     { "level", OPT_LEVEL, "N", 0, "with --state: KEY is one of the coarser "
       "states, 1 the first of the spec's backoff", 0 },
+    { "item", OPT_ITEM, "ID", 0, "this item", 0 },
+    { "list", OPT_LIST, "NAME[/KEY]", 0, "this ranked list of items", 0 },
     { "spec", OPT_SPEC, NULL, 0, "the resolved spec", 0 },
     { "secret", OPT_SECRET, "FILE", 0,
       "find customers whose ids are hashed", 0 },
@@ -64,6 +69,12 @@ on_option(int key, char *arg, struct argp_state *state)
     case OPT_LEVEL:
         i->level = arg;
         return 0;
+    case OPT_ITEM:
+        i->item = arg;
+        return 0;
+    case OPT_LIST:
+        i->list = arg;
+        return 0;
     case OPT_SECRET:
         i->secret_path = arg;
         return 0;
@@ -83,8 +94,11 @@ on_option(int key, char *arg, struct argp_state *state)
         if (i->path == NULL) {
             argp_error(state, "a FILE or DIR is needed");
         }
-        if ((i->customer != NULL) + (i->state != NULL) + i->spec > 1) {
-            argp_error(state, "only one of --customer, --state and --spec");
+        if ((i->customer != NULL) + (i->state != NULL) + (i->item != NULL)
+            + (i->list != NULL) + i->spec > 1)
+        {
+            argp_error(state, "only one of --customer, --state, --item, "
+                       "--list and --spec");
         }
         if (i->level != NULL && i->state == NULL) {
             argp_error(state, "--level goes with --state");
@@ -517,6 +531,10 @@ describe(const inspect_t *in)
                         time_or_null(in->at.manifest.published_ms));
     describe_policy(m, o);
     json_object_set_new(o, "states", json_integer((json_int_t) info->states));
+    json_object_set_new(o, "items", json_integer((json_int_t) info->items));
+    json_object_set_new(o, "lists", json_integer((json_int_t) info->lists));
+    json_object_set_new(o, "history_records",
+                        json_integer((json_int_t) info->history));
     json_object_set_new(o, "customers",
                         json_integer((json_int_t) info->customers));
     json_object_set_new(o, "customer_fields",
@@ -654,6 +672,10 @@ cmd_inspect(int argc, char **argv)
             rc = show_customer(&in);
         } else if (in.state != NULL) {
             rc = show_state(&in);
+        } else if (in.item != NULL) {
+            rc = inspect_item(in.snapshot, in.at.path, in.item, in.json);
+        } else if (in.list != NULL) {
+            rc = inspect_list(in.snapshot, in.at.path, in.list, in.json);
         } else if (in.spec) {
             puts(in.info->spec);
             rc = 0;

@@ -88,6 +88,35 @@ my $bytes = slurp("$dir/out/s.mdb");
 ($status, $out, $err) = reco('verify', "$dir/out/s.mdb");
 is($status, 0, 'it is sound');
 
+# ---- what is in it -------------------------------------------------------
+
+my $all = reco_json('inspect', "$dir/out/s.mdb", '--json');
+is($all->{items}, 4, 'inspect: items');
+is($all->{lists}, 2, 'inspect: lists');
+is($all->{history_records}, 0, 'inspect: history');
+is_deeply(reco_json('inspect', "$dir/out/s.mdb", '--item', 'm1', '--json'),
+          { id => 'm1', index => 0, name => 'Mug, red', category => 'kitchen',
+            family => 'mug', price => 3.5, available => JSON::PP::true },
+          'an item');
+is_deeply(reco_json('inspect', "$dir/out/s.mdb", '--item', 'lamp', '--json'),
+          { id => 'lamp', index => 2, name => 'Lamp', category => 'light',
+            family => '', price => undef, available => JSON::PP::false },
+          'an item without a price');
+is_deeply(reco_json('inspect', "$dir/out/s.mdb", '--list', 'popular',
+                    '--json'),
+          [{ id => 'm1', score => 1 }, { id => 'm2', score => 0.5 },
+           { id => 'lamp', score => 0.5 }, { id => 'bulb', score => 0.5 }],
+          'a list: of equal scores the item that comes first in the file');
+is((reco('inspect', "$dir/out/s.mdb", '--list', 'also_bought/m1'))[1],
+   "bulb                 0.25\n", 'a list by key, as text');
+like((reco('inspect', "$dir/out/s.mdb", '--item', 'lamp'))[1],
+     qr/^price +unknown\navailable +no\n\z/m, 'an item as text');
+for my $ask (['--item', 'm9'], ['--list', 'also_bought'], ['--list', 'x/y']) {
+    ($status, $out, $err) = reco('inspect', "$dir/out/s.mdb", @{$ask});
+    is($status, 1, "@{$ask}: is not there");
+    like($err, qr/there is no (item|list) '\Q$ask->[1]\E'/, 'and is named');
+}
+
 # Ties may stand in any order.
 write_files(lists => <<'EOT');
 list,key,item,score
