@@ -38,7 +38,7 @@ for my $file (sort glob Reco::Nginx::root() . '/conf/*.conf') {
         s{/var/lib/}{$dir/lib/}g;
         s{listen(\s+)443}{listen$1 127.0.0.1:$port2};
         s{listen(\s+)80;}{listen$1 127.0.0.1:$port;};
-        s{127\.0\.0\.1:8\d\d\d}{127.0.0.1:$port};
+        s{127\.0\.0\.1:(8\d\d\d|5000)}{127.0.0.1:$port};
     }
 
     $n->write("$name", $conf);
