@@ -55,6 +55,7 @@ sub absolute {
 # port answers when this returns.
 sub start_nginx {
     my ($text, $port, $cpus) = @_;
+    unlink "$dir/error.log";
     make_path("$dir/log", "$dir/tmp");
     run('chmod', '-R', 'a+rwX', $dir);
     open my $conf, '>', "$dir/nginx.conf" or die $!;
