@@ -564,6 +564,71 @@ for my $algorithm ('fitted-q', 'q-learning') {
            "$algorithm: no figure that is none");
 }
 
+# ---- what the base has, and the history ----
+
+spew("$dir/cart.json", <<'EOT');
+{"model": "shop", "version": "1",
+ "features": [{"name": "s", "type": "category", "from": ["request"]},
+              {"name": "country", "type": "category",
+               "from": ["request", "customer"]}],
+ "actions": [{"id": "A"}, {"id": "B"}],
+ "policy": {"type": "q_table", "slate": 1, "state": ["s"], "epsilon": 0.1},
+ "items": {"slate": 2, "strategies": {"A": [{"list": "popular"}]},
+           "fill": [{"list": "popular"}]},
+ "history": {"recommendations": "7d", "rewards": "90d", "agent": "30d"},
+ "reward": {"conversion": 1, "revenue_per_unit": 0.01, "horizon": "1m"}}
+EOT
+spew("$dir/items.csv", "id,name,price,category,family,available\n"
+     . "m1,Mug,3.5,kitchen,mug,1\nl1,Lamp,9,light,lamp,1\n");
+spew("$dir/lists.csv", "list,key,item,score\npopular,,m1,1\npopular,,l1,0.5\n");
+spew("$dir/customers.csv", "customer,country\nann,GB\nbob,FR\n");
+is((reco('build', "$dir/cart.json", '--customers', "$dir/customers.csv",
+         '--items', "$dir/items.csv", '--lists', "$dir/lists.csv", '--out',
+         "$dir/base.mdb"))[0], 0, 'a base with items');
+
+# 8 days before the end, outside of the 7 of recommendations but inside the 90
+# of rewards; and 1 day before.
+sub order {
+    my ($time, $country, $revenue, @items) = @_;
+
+    $n++;
+
+    return (decision($n, $time, actions => 2, customer => 'ann',
+                     session => "s$n", features => { s => ['x', 'request'],
+                         country => [$country, 'request'] }, items => \@items),
+            reward($n, $time + SECOND,
+                   { conversion => 1, revenue => $revenue }));
+}
+
+my $last = $t0 + 8 * DAY;
+$log = log_of($last, order($t0, 'GB', 10, 'm1'),
+              order($last - DAY, 'FR', 30, 'm1', 'l1'),
+              order($last - DAY + MIN, 'GB', 5.5, 'l1'),
+              step($last - DAY, { s => 'x' }, 'B', 0));
+$facts = train($log, '--base', "$dir/base.mdb");
+is_deeply($facts->{countries}, { GB => { orders => 2, revenue => 15.5 },
+                                 FR => { orders => 1, revenue => 30 } },
+          'orders and revenue by country');
+near($facts->{conversion_rate}, 3 / 4, 'conversion rate');
+
+my $what = reco_json('inspect', "$dir/out.mdb", '--json');
+is_deeply([@{$what}{qw(customers items lists)}], [2, 2, 1],
+          'customers, items and lists are carried over');
+# Recommendations: two orders, the one without, the open last one; rewards:
+# three; this training: one.
+is($what->{history_records}, 4 + 3 + 1, 'records of the history');
+is((reco('verify', "$dir/out.mdb"))[0], 0, '... which are sound');
+
+# Six days later on top of that one: two trainings, three rewards, and three
+# recommendations (the one at the end of that log, both of this one): the
+# others are more than 7 days old by then.
+rename "$dir/out.mdb", "$dir/base.mdb" or die;
+train(log_of($last + 6 * DAY + HOUR, step($last + DAY, { s => 'x' }, 'A', 0)),
+      '--base', "$dir/base.mdb");
+$what = reco_json('inspect', "$dir/out.mdb", '--json');
+is($what->{history_records}, 2 + 3 + 3,
+   'the history goes on, as far back as the spec keeps it');
+
 # ---- an interruption ----
 
 $log = "$dir/log" . $logs++;
