@@ -348,10 +348,11 @@ read_number(reco_json_t *s, reco_json_token_t token, reco_str_t key,
     return RECO_OK;
 }
 
-/* "name: what, then as many of the names as there is room for" */
+typedef reco_str_t (*name_pt)(const reco_model_t *model, uint32_t i);
+
+/* "is none of", and as many of the n names as there is room for. */
 static reco_status_t
-fail_listing(reco_error_t *err, size_t position, reco_str_t key,
-    const char *what, reco_str_t (*name)(const reco_model_t *model, uint32_t i),
+fail_listing(reco_error_t *err, size_t position, reco_str_t key, name_pt name,
     const reco_model_t *model, uint32_t n)
 {
     char        text[sizeof(err->message)];
@@ -361,7 +362,7 @@ fail_listing(reco_error_t *err, size_t position, reco_str_t key,
 
     /* room for the dots and the end */
     reco_buf_init(&b, text, sizeof(text) - 6);
-    reco_buf_cstr(&b, what);
+    reco_buf_cstr(&b, "is none of");
 
     for (i = 0; i < n; i++) {
         id = name(model, i);
@@ -414,8 +415,8 @@ read_action(reward_t *r, reco_json_t *s, reco_str_t key,
         return rc;
     }
 
-    return fail_listing(err, s->position, key, "is none of", action_name,
-                        r->model, r->model->catalogue.n);
+    return fail_listing(err, s->position, key, action_name, r->model,
+                        r->model->catalogue.n);
 }
 
 static reco_status_t
@@ -435,8 +436,29 @@ read_interaction(reward_t *r, reco_json_t *s, reco_str_t key,
         }
     }
 
-    return fail_listing(err, s->position, key, "is none of",
-                        interaction_name, NULL, NINTERACTIONS);
+    return fail_listing(err, s->position, key, interaction_name, NULL,
+                        NINTERACTIONS);
+}
+
+static reco_status_t
+read_timestamp(reward_t *r, reco_json_t *s, reco_str_t key,
+    reco_json_token_t token, reco_error_t *err)
+{
+    uint64_t  ms;
+
+    if (token == RECO_JSON_NULL) {
+        return RECO_OK;
+    }
+
+    if (token != RECO_JSON_STRING || !reco_format_time(s->string, &ms)) {
+        return reco_format_fail(err, s->position, "", key,
+                                "must be a string with a date and time of"
+                                " ISO 8601");
+    }
+
+    r->timestamp = s->string;
+
+    return RECO_OK;
 }
 
 static reco_status_t
@@ -444,7 +466,6 @@ reward_member(void *data, reco_json_t *s, reco_str_t key,
     reco_json_token_t token, reco_error_t *err)
 {
     reward_t               *r = data;
-    uint64_t                ms;
     reco_reward_request_t  *reward = r->reward;
 
     if (reco_key_is(key, "customer_id")) {
@@ -489,15 +510,8 @@ reward_member(void *data, reco_json_t *s, reco_str_t key,
         return optional_id(s, token, key, &reward->key, err);
     }
 
-    if (reco_key_is(key, "timestamp") && token != RECO_JSON_NULL) {
-        if (token != RECO_JSON_STRING || !reco_format_time(s->string, &ms)) {
-            return reco_format_fail(err, s->position, "", key,
-                                    "must be a string with a date and time of"
-                                    " ISO 8601");
-        }
-
-        r->timestamp = s->string;
-        return RECO_OK;
+    if (reco_key_is(key, "timestamp")) {
+        return read_timestamp(r, s, key, token, err);
     }
 
     return reco_json_skip(s, token) ? RECO_OK : err->status;

@@ -15,6 +15,8 @@ static void ngx_http_reco_customer(ngx_http_reco_served_t *served,
 static ngx_uint_t ngx_http_reco_wants_country(const reco_model_t *core);
 static ngx_int_t ngx_http_reco_fill_result(ngx_http_request_t *r,
     ngx_http_reco_served_t *served, ngx_http_reco_result_t *result);
+static void ngx_http_reco_items(ngx_http_reco_served_t *served,
+    const reco_customer_t *customer);
 static void ngx_http_reco_history(ngx_http_reco_served_t *served,
     ngx_http_reco_result_t *result);
 static void ngx_http_reco_count_decision(ngx_http_reco_served_t *served);
@@ -102,12 +104,7 @@ ngx_http_reco_decide(ngx_http_request_t *r, ngx_http_reco_served_t *served,
         return reco_error_set(&ws->error, rc, "", "no action may be shown");
     }
 
-    ws->items.n = 0;
-
-    if (served->core->items.slate) {
-        reco_items_select(served->core, ws->decision.action[0], &ws->features,
-                          request, &customer, &ws->items_scratch, &ws->items);
-    }
+    ngx_http_reco_items(served, &customer);
 
     if (ngx_http_reco_fill_result(r, served, result) != NGX_OK) {
         return reco_error_set(&ws->error, RECO_NO_MEMORY, "", "no memory");
@@ -122,6 +119,27 @@ ngx_http_reco_decide(ngx_http_request_t *r, ngx_http_reco_served_t *served,
     *out = result;
 
     return RECO_OK;
+}
+
+
+/* What the first action, as a strategy, recommends; of a model without items
+ * nothing. */
+
+static void
+ngx_http_reco_items(ngx_http_reco_served_t *served,
+    const reco_customer_t *customer)
+{
+    ngx_http_reco_workspace_t  *ws;
+
+    ws = ngx_http_reco_worker.workspace;
+
+    ws->items.n = 0;
+
+    if (served->core->items.slate) {
+        reco_items_select(served->core, ws->decision.action[0], &ws->features,
+                          &ws->request, customer, &ws->items_scratch,
+                          &ws->items);
+    }
 }
 
 

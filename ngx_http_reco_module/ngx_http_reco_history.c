@@ -47,7 +47,7 @@ ngx_http_reco_history_add(ngx_http_reco_model_t *model,
                                ngx_atomic_fetch_add(&zone->history_head, 1));
     seq = slot->seq;
 
-    /* odd: another worker writes it still, a whole ring later, or was killed */
+    /* odd: another worker writes it still, a ring later, or was killed */
 
     if ((seq & 1) || !ngx_atomic_cmp_set(&slot->seq, seq, seq + 1)) {
         return;
@@ -70,7 +70,7 @@ ngx_http_reco_history_find(ngx_pool_t *pool, ngx_http_reco_model_t *model,
     ngx_uint_t max)
 {
     size_t                   len;
-    u_char                   data[sizeof(((ngx_http_reco_recent_t *) 0)->data)];
+    u_char                   data[sizeof(ngx_http_reco_recent_t)];
     uint64_t                 head;
     ngx_uint_t               i, n;
     reco_history_t           h;

@@ -521,7 +521,7 @@ test_health(void **state)
 {
     int            status;
     size_t         i;
-    json_t        *v;
+    json_t        *v, *d;
     reco_health_t  health;
 
     static const struct {
@@ -556,14 +556,15 @@ test_health(void **state)
                             (status == 200) ? "healthy" : "unhealthy");
         assert_string_equal(text_of(v, "timestamp", NULL),
                             "2023-11-14T22:13:20.123Z");
-        v = json_object_get(v, "services");
-        assert_int_equal(json_object_size(v), 3);
-        assert_int_equal(json_is_true(json_object_get(v, "snapshot")),
+        d = json_object_get(v, "services");
+        assert_int_equal(json_object_size(d), 3);
+        assert_int_equal(json_is_true(json_object_get(d, "snapshot")),
                          cases[i].generation > 0);
-        assert_int_equal(json_is_true(json_object_get(v, "geo")),
+        assert_int_equal(json_is_true(json_object_get(d, "geo")),
                          cases[i].geo);
-        assert_int_equal(json_is_true(json_object_get(v, "log")),
+        assert_int_equal(json_is_true(json_object_get(d, "log")),
                          cases[i].log);
+        json_decref(v);
     }
 }
 
@@ -696,8 +697,8 @@ test_state(void **state)
 
     q = model_of("{\"model\": \"cart\", \"features\": [{\"name\": \"x\","
                  " \"type\": \"number\", \"from\": [\"request\"],"
-                 " \"bins\": [1]}], \"actions\": [{\"id\": \"a\"}], \"policy\":"
-                 " {\"type\": \"q_table\", \"state\": [\"x\"],"
+                 " \"bins\": [1]}], \"actions\": [{\"id\": \"a\"}],"
+                 " \"policy\": {\"type\": \"q_table\", \"state\": [\"x\"],"
                  " \"epsilon\": 0.1}}");
     a.model = q;
 
