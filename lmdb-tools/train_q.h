@@ -30,7 +30,7 @@ typedef struct train_q_s {
     train_pass_t     last;
 
     /* of the rows that were written */
-    uint64_t        *visits[RECO_MAX_LEVELS];   /* by state, 0: no row */
+    uint64_t        *visits[RECO_MAX_LEVELS];   /* by state */
     uint64_t         rows[RECO_MAX_LEVELS];
     uint64_t         entries;
     uint64_t         all_visits;                /* of level 0 */
@@ -39,6 +39,7 @@ typedef struct train_q_s {
 } train_q_t;
 
 #define TRAIN_MAX_COURSE    1000
+#define TRAIN_NO_ROW        UINT64_MAX
 
 typedef struct {
     uint64_t  max_passes;       /* where the caller gives none */

@@ -170,7 +170,7 @@ answering_level(const train_q_t *q, const reco_features_t *f)
         s = len ? transitions_find(&t->levels[l], (reco_str_t) { key, len })
                 : TRANSITIONS_NONE;
 
-        if (s == TRANSITIONS_NONE || q->visits[l][s] == 0) {
+        if (s == TRANSITIONS_NONE || q->visits[l][s] == TRAIN_NO_ROW) {
             continue;
         }
 

@@ -9,10 +9,14 @@
 #include "parallel.h"
 
 #include <math.h>
-#include <string.h>
 
 #define BLOCK   256             /* states whose probabilities are computed
                                    before they are written */
+
+/* In decisions: half of what an open one counts for at least. A row of less
+ * than half a decision has 0 visits, and so answers only where no coarser one
+ * does. */
+#define LEAST_EVIDENCE  (LEDGER_WEIGHT_MIN / 2)
 
 typedef struct {
     train_q_t  *q;
@@ -37,13 +41,14 @@ row_confidence(void *data, size_t i)
     }
 }
 
-/* Returns the row's visits. */
-static uint64_t
-fill_entries(const rows_t *w, uint32_t state, reco_entry_t *entries)
+/* Returns what the row is learned from, in decisions. */
+static double
+fill_entries(const rows_t *w, uint32_t state, reco_entry_t *entries,
+    uint64_t *visits)
 {
     size_t           i;
+    double           n = 0;
     uint32_t         c;
-    uint64_t         visits = 0;
     const qtable_t  *table = w->q->table;
     const qlevel_t  *level = &table->levels[w->l];
     const double    *q = qtable_row(table, w->l, state);
@@ -56,10 +61,11 @@ fill_entries(const rows_t *w, uint32_t state, reco_entry_t *entries)
     for (i = level->first[state]; i < level->first[state + 1]; i++) {
         c = level->pairs[i].column;
         entries[c].visits = (uint64_t) llround(level->pairs[i].n);
-        visits += entries[c].visits;
+        *visits += entries[c].visits;
+        n += level->pairs[i].n;
     }
 
-    return visits;
+    return n;
 }
 
 static void
@@ -95,11 +101,11 @@ count_row(train_q_t *q, uint32_t l, const reco_entry_t *entries,
 static bool
 write_row(rows_t *w, uint32_t state, reco_entry_t *entries)
 {
-    uint64_t       visits = fill_entries(w, state, entries);
+    uint64_t       visits = 0;
     reco_error_t   err;
     reco_status_t  status;
 
-    if (visits == 0) {
+    if (fill_entries(w, state, entries, &visits) < LEAST_EVIDENCE) {
         return true;
     }
 
@@ -126,7 +132,10 @@ write_level(rows_t *w, reco_entry_t *entries)
     uint32_t  i, n, states = w->q->table->levels[w->l].from->nstates;
 
     w->q->visits[w->l] = tool_alloc((states + 1) * sizeof(uint64_t));
-    memset(w->q->visits[w->l], 0, (states + 1) * sizeof(uint64_t));
+
+    for (i = 0; i < states; i++) {
+        w->q->visits[w->l][i] = TRAIN_NO_ROW;
+    }
 
     for (w->first = 0; ok && w->first < states; w->first += n) {
         n = states - w->first < BLOCK ? states - w->first : BLOCK;

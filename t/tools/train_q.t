@@ -339,6 +339,20 @@ train($log, '--spec', $spec, '--half-life', '16d');
 ok(!has_row('old'), 'evidence that aged to nothing gives no row');
 ok(has_row('new'), '... the newer does');
 
+# ---- open decisions, live ----
+#
+# The spec's one term has a window of a minute, the longest there is: 15 s old
+# a decision counts for 1/4, at its time for 0.1, after a minute for 1. A: 1
+# once settled, 0 at 1/4; B: 1 at 0.1.
+
+$spec = spec(learning => '"shrinkage": 0, "discount_factor": 0');
+$log = log_of($t0 + 5 * MIN, step($t0, { s => 'x' }, 'A', 1),
+              step($t0 + 5 * MIN - 15 * SECOND, { s => 'x' }, 'A', 0),
+              step($t0 + 5 * MIN - 2, { s => 'y' }, 'B', 1));
+train($log, '--spec', $spec, '--live');
+near((row('x'))[0][0], 1 / 1.25, 'an open decision counts for a part');
+near((row('y'))[0][1], 1, 'one that is as new as can be has its row');
+
 # ---- confidence ----
 #
 # A gave 1, 0; B 1, 1, 0. Squares within: 1/2 + 2/3 over 3 degrees of freedom,
