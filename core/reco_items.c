@@ -474,7 +474,11 @@ reco_items_select(const reco_model_t *model, uint16_t action,
 {
     int32_t                   strategy;
     uint32_t                  i;
-    select_t                  s;
+    select_t                  s = {
+        .model = model, .features = f, .customer = customer,
+        .entries = MAX_ENTRIES, .heap = scratch->candidates,
+        .slots = scratch->slots, .out = out,
+    };
     const reco_strategy_t    *from;
     const reco_items_spec_t  *items = &model->items;
 
@@ -483,15 +487,6 @@ reco_items_select(const reco_model_t *model, uint16_t action,
     if (items->slate == 0 || model->items_source == NULL) {
         return;
     }
-
-    s.model = model;
-    s.features = f;
-    s.customer = customer;
-    s.ncart = s.nbarred = s.n = 0;
-    s.entries = MAX_ENTRIES;
-    s.heap = scratch->candidates;
-    s.slots = scratch->slots;
-    s.out = out;
 
     bar_request(&s, request);
     set_taste(&s);

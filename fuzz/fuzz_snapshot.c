@@ -1,9 +1,9 @@
 /*
  * fuzz_snapshot.c - what our own code reads of a snapshot that may be damaged:
- * records, rows, actions, items, lists, history, the manifest and LMDB's header. What is refused is
- * refused without a byte read outside; what is accepted packs to the bytes it
- * was read from. LMDB's own pages are not for it: a checksum keeps damaged
- * ones away.
+ * records, rows, actions, items, lists, history, the manifest and LMDB's
+ * header. What is refused is refused without a byte read outside; what is
+ * accepted packs to the bytes it was read from. LMDB's own pages are not for
+ * it: a checksum keeps damaged ones away.
  */
 
 #include <math.h>

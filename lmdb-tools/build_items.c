@@ -1,7 +1,7 @@
 /*
- * build_items.c - items and ranked lists from CSV, and both, with the history,
- * from another snapshot. Items keep the file's order: it is that of their
- * indices, which ties are broken by.
+ * build_items.c - items and ranked lists, from CSV or from another snapshot.
+ * Items keep the file's order: it is that of their indices, which ties are
+ * broken by.
  */
 
 #include "build_items.h"
@@ -473,61 +473,26 @@ copy_list(void *data, reco_str_t name, reco_str_t key,
     return c->status == RECO_OK;
 }
 
-static bool
-copy_history(void *data, const reco_history_t *h)
-{
-    copy_t  *c = data;
-
-    c->status = reco_builder_history(c->to, h, &c->err);
-
-    return c->status == RECO_OK;
-}
-
-static bool
-copied(copy_t *c, reco_status_t walked, const char *what)
-{
-    bool  ok = walked == RECO_OK && c->status == RECO_OK;
-
-    if (!ok) {
-        tool_fail(what, &c->err);
-    }
-    free(c);
-
-    return ok;
-}
-
-static copy_t *
-copy_begin(reco_builder_t *to)
-{
-    copy_t  *c = tool_alloc(sizeof(*c));
-
-    c->to = to;
-    c->status = RECO_OK;
-
-    return c;
-}
-
 bool
 items_copy(const reco_snapshot_t *from, reco_builder_t *to)
 {
-    copy_t         *c = copy_begin(to);
+    bool            ok;
+    copy_t         *c = tool_alloc(sizeof(*c));
     reco_status_t   rc;
+
+    c->to = to;
+    c->status = RECO_OK;
 
     rc = reco_snapshot_each_item(from, copy_item, c, &c->err);
     if (rc == RECO_OK && c->status == RECO_OK) {
         rc = reco_snapshot_each_list(from, copy_list, c, &c->err);
     }
 
-    return copied(c, rc, "items");
-}
+    ok = rc == RECO_OK && c->status == RECO_OK;
+    if (!ok) {
+        tool_fail("items", &c->err);
+    }
+    free(c);
 
-bool
-history_copy(const reco_snapshot_t *from, reco_builder_t *to)
-{
-    copy_t         *c = copy_begin(to);
-    reco_status_t   rc;
-
-    rc = reco_snapshot_each_history(from, copy_history, c, &c->err);
-
-    return copied(c, rc, "history");
+    return ok;
 }

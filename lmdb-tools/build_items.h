@@ -1,7 +1,6 @@
 /*
- * build_items.h - items, ranked lists and history on their way into a
- * snapshot: from CSV files, or from another snapshot. Each function returns
- * false after a message.
+ * build_items.h - items and ranked lists on their way into a snapshot: from CSV
+ * files, or from another snapshot. Each function returns false after a message.
  */
 
 #ifndef RECO_BUILD_ITEMS_H
@@ -30,9 +29,7 @@ bool build_has_list(const build_items_t *items, reco_str_t name);
 
 void build_free_items(build_items_t *items);
 
-/* All items and lists, all of the history, of a snapshot into the builder of
- * another. */
+/* All items and lists of a snapshot into the builder of another. */
 bool items_copy(const reco_snapshot_t *from, reco_builder_t *to);
-bool history_copy(const reco_snapshot_t *from, reco_builder_t *to);
 
 #endif /* RECO_BUILD_ITEMS_H */

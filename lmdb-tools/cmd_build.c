@@ -496,8 +496,8 @@ print_summary(const build_t *b)
         return true;
     }
 
-    tool_print_json(json_pack("{s:s, s:s%, s:s%, s:i, s:I, s:I, s:I, s:I, s:I, "
-                              "s:o, s:o}",
+    tool_print_json(json_pack("{s:s, s:s%, s:s%, s:i, s:I, s:I, s:I, s:I, "
+                              "s:I, s:o, s:o}",
         "file", b->out, "model", m->name.data, m->name.len,
         "version", m->version.data, m->version.len,
         "actions", (int) m->catalogue.n,

@@ -292,7 +292,7 @@ test_history_order(void **state)
     reco_snapshot_close(s);
 }
 
-/* Items that do not fit are left out from the end; what is cut is no record. */
+/* Items that do not fit are left out from the end; a part is no record. */
 static void
 test_history_room(void **state)
 {
