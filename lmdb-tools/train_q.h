@@ -2,6 +2,29 @@
  * train_q.h - what fitted-q and q-learning share: passes over a table of
  * values until they no longer change it, checkpoints between passes, rows,
  * facts. An algorithm is the three functions of train_q_algorithm_t.
+ *
+ * The facts, which the snapshot carries as its "training" (null where there is
+ * nothing to tell):
+ *
+ *   algorithm, passes, converged, episodes, transitions, states
+ *   left_out             {reason: decisions}, transitions.h
+ *   learning_rate, discount_factor, shrinkage, epsilon, half_life_days
+ *   origins              {option: "option" | "environment" | "spec"}
+ *   average_reward, reward_variance, conversion_rate
+ *                        over all settled decisions of the log
+ *   reward_by_episode    sums of the last 100 episodes, as they began
+ *   confidence           the greatest of each full state, by visits
+ *   actions              {id: share of what was shown}
+ *   countries            {code: {"orders", "revenue"}}, by the feature
+ *                        "country", of decisions with the fact conversion
+ *   table                {"states", "entries", "visits" (of full states),
+ *                        "mean", "min", "max" (of values), "dropped",
+ *                        "levels": [rows]}
+ *   convergence          [{"pass", "mean_change", "max_change",
+ *                        "policy_agreement"}]
+ *   backoff              with hold_out: {"held_out": decisions, "levels":
+ *                        [share answered there], "unknown": share}
+ *   last_training_ms     the as-of time
  */
 
 #ifndef RECO_TRAIN_Q_H
