@@ -86,11 +86,19 @@ sub refuses {
 # ---- comparison -----------------------------------------------------------
 
 my $compare = <<'END';
-{"arms": [
-  {"name": "random",   "conversion": {"value": 0.04, "low": 0.03, "high": 0.05},
-                       "revenue": {"value": 2, "low": 1, "high": 3}},
-  {"name": "it's <A&B> {x}_y", "conversion": {"value": 0.0512, "low": 0.05, "high": 0.06}},
-  {"name": "Z\u00fcrich", "conversion": {"value": 0.08, "low": 0.07, "high": 0.085}}]}
+{"market": {"name": "town", "hash": "00"}, "part": "test", "seeds": 10, "sessions": 500,
+ "arms": [
+  {"arm": "random", "title": "random strategy",
+   "conversion_rate": {"value": 0.04, "interval": [0.03, 0.05],
+                       "over_random": {"value": 0, "interval": [0, 0]}},
+   "hit_rate": {"value": 0.25, "interval": [0.2, 0.3]}},
+  {"arm": "b", "title": "it's <A&B> {x}_y",
+   "conversion_rate": {"value": 0.0512, "interval": [0.05, 0.06],
+                       "over_random": {"value": -0.01, "interval": [-0.02, 0.005]}},
+   "hit_rate": {"value": null, "interval": [null, null]}},
+  {"arm": "c", "title": "Z\u00fcrich",
+   "conversion_rate": {"value": 0.08, "interval": [0.07, 0.085],
+                       "over_random": {"value": 0.04, "interval": [0.03, 0.05]}}}]}
 END
 my $svg = draws('comparison', 'comparison', $compare);
 my @texts = texts($svg);
@@ -123,24 +131,35 @@ ok(abs($whiskers[0] / $box[2]{length} - 2 / 8) < 0.001
    && abs($whiskers[2] / $box[2]{length} - 1.5 / 8) < 0.001,
    'comparison: intervals are as long as they are');
 
-for my $text ('random', "it's &lt;A&amp;B> {x}_y", "Z\xc3\xbcrich", '4',
-              '5.12', '8', 'Conversion rate (% of sessions)',
-              'Conversion rate (% of sessions), with 95 % intervals')
+for my $text ('random strategy', "it's &lt;A&amp;B> {x}_y", "Z\xc3\xbcrich",
+              '4.00', '5.12', '8.00', 'Conversion rate (% of sessions)',
+              'Conversion rate, with 95 % intervals',
+              'market town, customers: test, 10 seeds of 500 sessions')
 {
     ok((grep { $_ eq $text } @texts), "comparison: says $text");
 }
 like($svg, qr/<rect [^>]*fill="#ffffff"/, 'comparison: white background');
 
-$svg = draws('another metric', 'comparison', $compare, '--metric', 'revenue');
+# Of a metric without a market, the one arm that has it.
+$svg = draws('another metric', 'comparison', $compare, '--metric', 'hit_rate');
 is(() = $svg =~ /<polygon fill = 'rgb\(  0, 114, 178\)'/g, 1,
    'another metric: the one arm that has it');
+ok((grep { $_ eq 'customers: test' } texts($svg)),
+   'another metric: no market, for these baskets are real');
 
-$svg = draws('below zero', 'comparison', '{"arms": [{"name": "a",
-    "conversion": {"value": -0.01, "low": -0.02, "high": 0.0}}]}');
-ok((grep { $_ eq '-1' } texts($svg)), 'below zero: says so');
+# Differences: -1 and 4 points, to the left and to the right of 0.
+$svg = draws('differences', 'comparison', $compare, '--over-random');
+@bars = map { my ($x0, $x1) = /^([\d.]+),[\d.]+ ([\d.]+),/; $x1 - $x0 }
+    $svg =~ /<polygon fill = 'rgb\(  0, 114, 178\)' points = '([^']*)'/g;
+is(@bars, 2, 'differences: not of the random strategy to itself');
+ok(abs(abs($bars[1] / $bars[0]) - 4) < 0.01, 'differences: bars');
+@texts = texts($svg);
+for my $text ('-1.00', '+4.00', 'Difference (percentage points of sessions)') {
+    ok((grep { $_ eq $text } @texts), "differences: says $text");
+}
 
-draws('all zero', 'comparison', '{"arms": [{"name": "a",
-    "conversion": {"value": 0, "low": 0, "high": 0}}]}');
+draws('all zero', 'comparison', '{"arms": [{"arm": "a", "title": "A",
+    "conversion_rate": {"value": 0, "interval": [0, 0]}}]}');
 
 # ---- convergence ----------------------------------------------------------
 
@@ -190,15 +209,22 @@ refuses('not an object', "$bad: not an object", 'comparison', input('[]'));
 refuses('no arms', "$bad: has no member 'arms'", 'comparison', input('{}'));
 refuses('empty arms', "$bad: 'arms' is empty", 'comparison',
         input('{"arms": []}'));
-refuses('no such metric', "$bad: no arm has 'conversion'", 'comparison',
-        input('{"arms": [{"name": "a"}]}'));
-refuses('a word', "$bad: arms[0].conversion: 'low' is not a number",
-        'comparison', input('{"arms": [{"name": "a", "conversion":
-            {"value": 1, "low": "x", "high": 2}}]}'));
+refuses('nowhere measured', "$bad: no arm has 'conversion_rate'", 'comparison',
+        input('{"arms": [{"title": "a"}]}'));
+refuses('no such metric', "there is no metric 'luck'", 'comparison', '--metric',
+        'luck', input('{"arms": [{"title": "a"}]}'));
+refuses('no title', "$bad: arms[0] has no title", 'comparison',
+        input('{"arms": [{}]}'));
+refuses('no interval', "$bad: arms[0].conversion_rate has no interval",
+        'comparison', input('{"arms": [{"title": "a", "conversion_rate":
+            {"value": 1}}]}'));
+refuses('a word', "$bad: arms[0].conversion_rate: 'low' is not a number",
+        'comparison', input('{"arms": [{"title": "a", "conversion_rate":
+            {"value": 1, "interval": ["x", 2]}}]}'));
 refuses('an interval beside its value',
-        "$bad: arms[0].conversion: low, value and high do not rise",
-        'comparison', input('{"arms": [{"name": "a", "conversion":
-            {"value": 1, "low": 2, "high": 3}}]}'));
+        "$bad: arms[0].conversion_rate: low, value and high do not rise",
+        'comparison', input('{"arms": [{"title": "a", "conversion_rate":
+            {"value": 1, "interval": [2, 3]}}]}'));
 refuses('no convergence', "$bad: has no member 'convergence'", 'convergence',
         input('{}'));
 refuses('no pass', "$bad: convergence[0] has no 'pass'", 'convergence',
