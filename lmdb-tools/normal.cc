@@ -64,7 +64,8 @@ private:
     const double  *mean_;
     const double  *sd_;
     size_t         n_;
-    vector_t       f_, before_;     /* at one point: F_i; product of F_j, j < i */
+    vector_t       f_, before_;     /* at one point: F_i; product of the F_j
+                                       with j < i */
 };
 
 double

@@ -132,8 +132,6 @@ fold_level(qtable_t *q, uint32_t l, uint64_t half_life_ms)
     }
 
     level->q = zeros((size_t) from->nstates * q->ncolumns, sizeof(double));
-    level->before = zeros((size_t) from->nstates * q->ncolumns,
-                          sizeof(double));
     level->v = zeros(from->noutcomes, sizeof(double));
 }
 

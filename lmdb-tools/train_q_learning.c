@@ -63,11 +63,16 @@ static void
 start(train_q_t *q)
 {
     uint32_t   l, s;
+    qlevel_t  *level;
     qtable_t  *table = q->table;
 
     set_root(table);
 
     for (l = 0; l < table->nlevels; l++) {
+        level = &table->levels[l];
+        level->before = tool_alloc((size_t) level->from->nstates
+                                   * table->ncolumns * sizeof(double) + 1);
+
         for (s = 0; s < table->levels[l].from->nstates; s++) {
             memcpy(qtable_row(table, l, s), table->root,
                    table->ncolumns * sizeof(double));
