@@ -176,6 +176,26 @@ variance(const tally_t *y, double mean)
     return sum / (double) y->settled;
 }
 
+/* Which nodes decided, and how often: that of a simulated market tells it
+ * from servers. */
+static json_t *
+nodes(const ledger_t *l)
+{
+    size_t       i;
+    json_t      *o = json_object();
+    const char  *node;
+
+    for (i = 0; i < l->n; i++) {
+        if (is_settled(l->decisions[i])) {
+            node = l->decisions[i]->source->node;
+            json_object_set_new(o, node, json_integer(1
+                + json_integer_value(json_object_get(o, node))));
+        }
+    }
+
+    return o;
+}
+
 void
 train_note(const train_t *t)
 {
@@ -196,6 +216,7 @@ train_note(const train_t *t)
 
     n = (double) y.settled;
     mean = y.settled ? y.sum / n : 0;
+    json_object_set_new(facts, "nodes", nodes(l));
     json_object_set_new(facts, "average_reward",
                         y.settled ? json_real(mean) : json_null());
     json_object_set_new(facts, "reward_variance",

@@ -95,6 +95,13 @@ my $t = $json->decode($totals{1});
 is($replay->{same}, $t->{decisions}, 'every decision replays');
 is($replay->{different}, 0, '... as it was');
 
+good('train', 'train', '--base', "$dir/models", '--log', "$dir/log1", '--out',
+     "$dir/trained.mdb");
+my $nodes = reco_json('inspect', "$dir/trained.mdb", '--json')->{training}
+                     {nodes};
+is_deeply([keys %$nodes], ['market'],
+          'what is learned from simulated shoppers says so');
+
 # ---- the log says what the totals say ----
 
 my (%decisions, %clicked, %sessions, %converted, $revenue, $ordered, @seen);
