@@ -308,6 +308,92 @@ is(inspect("$dir/window.to")->{training}{log}{forgotten}, 3 + 1 + 6 + 39,
    '... and the others were forgotten');
 is(end($f), 0, 'the end');
 
+# ---- a campaign, followed and forgotten ----
+
+# 20 decisions of each action a day. A's are rewarded 8 times in 20; B's 4
+# times, in the campaign's week (days 14 to 20) 14 times. By mean over all
+# days so far B has (14 * 4 + 7 * 14) / 21 = 7.33 a day at its end, less than
+# A's 8; with a half-life of two days nearly all that counts is the last week.
+spew("$dir/campaign.json", <<'END');
+{"model": "shop", "version": "1",
+ "features": [{"name": "x", "type": "category", "from": ["request"]}],
+ "actions": [{"id": "A"}, {"id": "B"}],
+ "policy": {"type": "q_table", "epsilon": 0.1, "slate": 1},
+ "learning": {"discount_factor": 0},
+ "reward": {"click": 1, "horizon": "30m"}}
+END
+
+my $id = 0;
+
+sub day {
+    my ($day) = @_;
+    my $at = $t0 + $day * DAY;
+    my @records;
+
+    for my $i (0 .. 19) {
+        for my $action ('A', 'B') {
+            my $good = $action eq 'A' ? 8 : $day >= 14 && $day < 21 ? 14 : 4;
+            my $time = $at + $i * MIN;
+            push @records, shown(++$id, $time, $action,
+                                 customer => "of-day-$day-$i-$action");
+            push @records, reward($id, $time + 1, { click => 1 })
+                if $i < $good;
+        }
+    }
+
+    return @records;
+}
+
+sub best {
+    my ($snapshot) = @_;
+    my %q = map { $_->{action} => $_->{value} }
+        @{ reco_json('inspect', $snapshot, '--json', '--state', 'u')
+           ->{values} };
+
+    return (sort { $q{$b} <=> $q{$a} } keys %q)[0];
+}
+
+my $campaign = "$dir/campaign";
+$s = live_segment($campaign, 0);
+my $records = 0;
+
+sub grow {
+    my @new = map { day($_) } @_;
+
+    $records += @new;
+    append($s, @new);
+}
+
+grow(0 .. 13);
+$f = follow($campaign, "$campaign.to", '--spec', "$dir/campaign.json",
+            '--half-life', '2d');
+for my $part (['before', 'A'], ['in', 'B', 14 .. 20], ['after', 'A', 21 .. 34])
+{
+    my ($when, $expected, @days) = @$part;
+
+    grow(@days) if @days;
+    line($f, sub { $_[0]{records} == $records });
+    is(best("$campaign.to"), $expected, "$when the campaign: $expected");
+}
+is(end($f), 0, 'the end');
+
+# From the whole log, as of three times; and without a half-life.
+append($s, shown(++$id, $t0 + 35 * DAY, 'A'));
+for my $part (['before', 'A', '2023-11-28'], ['in', 'B', '2023-12-05'],
+              ['after', 'A', '2023-12-19'])
+{
+    my ($when, $expected, $time) = @$part;
+
+    for my $half_life (1, 0) {
+        reco_json('train', '--spec', "$dir/campaign.json", '--log', $campaign,
+                  '--as-of', $time, '--out', "$dir/campaign.mdb", '--json',
+                  $half_life ? ('--half-life', '2d') : ());
+        is(best("$dir/campaign.mdb"), $half_life ? $expected : 'A',
+           "as of $time, " . ($half_life ? 'with' : 'without')
+           . ' a half-life');
+    }
+}
+
 # ---- what fails ----
 
 my $bad = "$dir/bad";
