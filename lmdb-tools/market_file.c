@@ -289,7 +289,9 @@ read_response(market_t *m, json_t *market, const char *path)
              *c = json_object_get(response, "coefficients");
 
     for (i = 0; i < MARKET_NFEATURES; i++) {
-        if (!number(c, path, market_feature_names[i], -1e3, 1e3, &m->coefficient[i])) {
+        if (!number(c, path, market_feature_names[i], -1e3, 1e3,
+                    &m->coefficient[i]))
+        {
             return false;
         }
     }
@@ -392,7 +394,8 @@ market_json(const market_t *m, json_t *source, json_t *estimate)
     uint32_t  i;
 
     for (i = 0; i < MARKET_NFEATURES; i++) {
-        json_object_set_new(c, market_feature_names[i], json_real(m->coefficient[i]));
+        json_object_set_new(c, market_feature_names[i],
+                            json_real(m->coefficient[i]));
     }
 
     out = json_pack("{s:s, s:o, s:{s:f, s:f, s:f, s:f}, s:{s:o, s:f, s:o}, "

@@ -72,7 +72,8 @@ static bool
 log_decision(run_t *r, const visit_t *v, reco_str_t session)
 {
     reco_decision_event_t  e = {
-        .id = r->agent.id, .time_ms = v->time_ms, .generation = r->agent.generation,
+        .id = r->agent.id, .time_ms = v->time_ms,
+        .generation = r->agent.generation,
         .model = r->agent.model, .customer_key = r->agent.request.customer_key,
         .session = session, .features = &r->agent.features,
         .eligible = &r->agent.eligible, .decision = &r->agent.decision,
@@ -89,7 +90,8 @@ log_facts(run_t *r, const visit_t *v, reco_str_t session, uint64_t delay_ms,
     const reco_action_t  *a;
     reco_reward_event_t   e = {
         .time_ms = v->time_ms + delay_ms, .generation = r->agent.generation,
-        .model = r->agent.model->name, .has_decision = true, .decision = r->agent.id,
+        .model = r->agent.model->name, .has_decision = true,
+        .decision = r->agent.id,
         .customer_key = r->agent.request.customer_key, .session = session,
         .facts = facts, .nfacts = nfacts,
     };
