@@ -463,6 +463,7 @@ for my $round (1 .. 10) {
     $kept++ if !-e "$dir/killed.to/current.json"
                || (reco('verify', "$dir/killed.to"))[0] == 0;
 }
+spew("$dir/killed.to/.follow/next.mdb.tmp-0123456789abcdef", 'half');
 is($kept, 10, 'kill -9 in a cycle: what is published is sound');
 $f = follow($killed, "$dir/killed.to");
 is(line($f, sub { 1 })->{decisions}, $n, '... and the next one goes on');
