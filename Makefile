@@ -22,15 +22,17 @@ OPT        ?= -O2 -g
 # No fused multiply-add: a distribution must have the same bits everywhere.
 BASE       := $(OPT) $(WARN) -ffp-contract=off -fno-strict-aliasing -fPIC \
               -D_GNU_SOURCE -DOPENSSL_SUPPRESS_DEPRECATED $(SANITIZE)
-CFLAGS_ALL   = -std=gnu11 $(BASE) -Icore -Ilmdb-tools $(CFLAGS)
-CXXFLAGS_ALL = -std=c++17 $(BASE) -Icore -Ilmdb-tools \
+# Files have unique names, so that an include needs no folder.
+INCLUDES   := $(patsubst %/,-I%,core/ $(wildcard lmdb-tools/*/))
+CFLAGS_ALL   = -std=gnu11 $(BASE) $(INCLUDES) $(CFLAGS)
+CXXFLAGS_ALL = -std=c++17 $(BASE) $(INCLUDES) \
                -isystem /usr/include/eigen3 $(CXXFLAGS)
 CORE_LIBS  := -llmdb -lmaxminddb -ljansson -lcrypto -lm
 TOOL_LIBS  := -lcsv -larchive -lcurl $(CORE_LIBS)
 
 CORE_SRCS  := $(wildcard core/*.c)
 CORE_OBJS  := $(CORE_SRCS:core/%.c=$(BUILD)/core/%.o)
-TOOL_SRCS  := $(wildcard lmdb-tools/*.c) $(wildcard lmdb-tools/*.cc)
+TOOL_SRCS  := $(wildcard lmdb-tools/*.c lmdb-tools/*/*.c lmdb-tools/*/*.cc)
 TOOL_OBJS  := $(patsubst lmdb-tools/%,$(BUILD)/tools/%.o,$(basename $(TOOL_SRCS)))
 UNIT_SRCS  := $(wildcard t/unit/*_t.c)
 UNIT_BINS  := $(UNIT_SRCS:t/unit/%.c=$(BUILD)/unit/%)
@@ -170,5 +172,5 @@ help:
 .PHONY: all module tools test unit lint asan valgrind fuzz bench bench-states \
         install clean help
 
--include $(wildcard $(BUILD)/core/*.d $(BUILD)/tools/*.d $(BUILD)/unit/*.d \
-    $(BUILD)/bench/*.d)
+-include $(wildcard $(BUILD)/core/*.d $(BUILD)/tools/*.d \
+    $(BUILD)/tools/*/*.d $(BUILD)/unit/*.d $(BUILD)/bench/*.d)
