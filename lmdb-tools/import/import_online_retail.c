@@ -9,7 +9,8 @@
  * sold line, not with the file.
  *
  * A row whose InvoiceNo begins with C is a cancellation. Customers:
- *   country              of the customer's last row by date
+ *   country              of the customer's last row by date, as country.h has
+ *                        it
  *   orders               distinct invoices that are no cancellations
  *   spend                sum of Quantity x UnitPrice, cancellations deducted
  *   average_order_value  the orders' sum / orders, to the cent
@@ -27,6 +28,7 @@
  * Baskets and their items: retail_baskets.h.
  */
 
+#include "country.h"
 #include "import.h"
 #include "micros.h"
 #include "reco_buf.h"
@@ -226,14 +228,15 @@ count_order(retail_t *r, customer_t *c, const sale_t *sale)
 static bool
 count_customer(retail_t *r, const sale_t *sale)
 {
+    reco_str_t   country = country_code(sale->text[SALE_COUNTRY]);
     customer_t  *c = customer_find(r, sale->text[SALE_CUSTOMER]);
 
     if (c->country == NULL || sale->time_ms >= c->last_ms) {
         if (c->country == NULL
-            || !reco_str_equal(tool_str(c->country), sale->text[SALE_COUNTRY]))
+            || !reco_str_equal(tool_str(c->country), country))
         {
             free(c->country);
-            c->country = tool_dup(sale->text[SALE_COUNTRY]);
+            c->country = tool_dup(country);
         }
         c->last_ms = sale->time_ms;
     }

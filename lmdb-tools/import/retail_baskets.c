@@ -2,6 +2,7 @@
  * retail_baskets.c - from rows of Online Retail to baskets.
  */
 
+#include "country.h"
 #include "retail_baskets.h"
 
 #include <string.h>
@@ -69,7 +70,7 @@ retail_baskets_add(retail_baskets_t *r, const sale_t *sale)
     }
     basket = baskets_basket(&r->all, sale->text[SALE_INVOICE], sale->time_ms,
                             sale->text[SALE_CUSTOMER],
-                            sale->text[SALE_COUNTRY]);
+                            country_code(sale->text[SALE_COUNTRY]));
     baskets_line(&r->all, basket, item, sale->quantity, sale->price);
 }
 

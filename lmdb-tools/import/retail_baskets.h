@@ -4,8 +4,8 @@
  * They are the invoices that are no cancellations, with their lines of
  * quantity and price above 0 whose code is five digits and perhaps letters.
  * The letters are made upper-case; the digits are the family. An invoice's
- * time, customer and country are those of its first line. An item's name is
- * the most frequent description of its lines.
+ * time, customer and country (country.h) are those of its first line. An
+ * item's name is the most frequent description of its lines.
  */
 
 #ifndef RECO_RETAIL_BASKETS_H

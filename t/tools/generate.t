@@ -35,11 +35,12 @@ my @lines = map { [split /,/] } split /\n/, slurp("$dir/a/baskets.csv");
 is(join(',', @{shift @lines}),
    'basket,time,customer,country,item,quantity,price', 'columns of baskets');
 is(scalar @lines, $counts->{lines}, 'a line a line');
-my (%baskets, %customers, %months, %christmas, %again, %had);
+my (%baskets, %customers, %months, %christmas, %again, %had, %countries);
 for my $line (@lines) {
-    my ($basket, $time, $customer, undef, $id) = @$line;
+    my ($basket, $time, $customer, $country, $id) = @$line;
 
     $baskets{$basket} = $customer;
+    $countries{$country} = 1;
     $customers{$customer}++ if $customer ne '';
     my $month = substr $time, 5, 2;
     if ($item{$id}[1] =~ /CHRISTMAS/) {
@@ -53,6 +54,8 @@ for my $line (@lines) {
 is(scalar keys %baskets, $counts->{baskets}, 'baskets');
 is(scalar keys %customers, $counts->{customers}, 'customers');
 is(scalar keys %months, 12, 'sold all year');
+is_deeply([sort keys %countries], [qw(DE ES FR GB IE IT NL NO)],
+          'countries are ISO 3166-1 codes');
 cmp_ok($christmas{season}, '>', 4 * $christmas{before},
        'christmas items are sold in their season');
 # By taste alone 28 % of the lines would be of an item bought before.

@@ -47,8 +47,8 @@ is_deeply(reco_json(retail("$dir/sales.csv", '--json')), \%facts,
 # before the data's end; last row in France. 99: 55.125 rounds to 55.13.
 is(slurp("$dir/c.csv"), <<'EOT', 'customers');
 customer,country,orders,spend,average_order_value,recency_days,price_band
-17,France,2,23,13.25,3,low
-99,Norway,1,55.125,55.13,4,high
+17,FR,2,23,13.25,3,low
+99,NO,1,55.125,55.13,4,high
 EOT
 
 # Median of 3.50 and 4.50 is 4; codes that are no products are not active.
@@ -67,7 +67,7 @@ EOT
 # (its code is no product's). 10001a is 10001A. Both lines of 2001 have its
 # first line's time, customer and country. The last basket is 90 days and a
 # second after 2001: only its items, and those of 2003, are available. The
-# price of 20002 is the median of 4 and 5.
+# price of 20002 is the median of 4 and 5. Countries are ISO 3166-1 codes.
 spew("$dir/b-sales.csv", $header . <<'EOT');
 2002,20002,LAMP,1,2011-01-01 10:00:01,5,,Norway
 2001,10001a,RED MUG,2,2011-01-01 10:00:00,3.50,17.0,Italy
@@ -87,11 +87,11 @@ is_deeply([@$facts{qw(baskets basket_lines basket_items basket_customers)}],
           [4, 5, 4, 2], 'facts of baskets');
 is(slurp("$dir/b.csv"), <<'EOT', 'baskets');
 basket,time,customer,country,item,quantity,price
-2001,2011-01-01T10:00:00Z,17,Italy,10001A,2,3.5
-2001,2011-01-01T10:00:00Z,17,Italy,20002,1,4
-2002,2011-01-01T10:00:01Z,,Norway,20002,1,5
-2003,2011-01-02T00:00:00Z,21,France,30003,3,60.5
-2006,2011-04-01T10:00:01Z,,Norway,30003B,1,2
+2001,2011-01-01T10:00:00Z,17,IT,10001A,2,3.5
+2001,2011-01-01T10:00:00Z,17,IT,20002,1,4
+2002,2011-01-01T10:00:01Z,,NO,20002,1,5
+2003,2011-01-02T00:00:00Z,21,FR,30003,3,60.5
+2006,2011-04-01T10:00:01Z,,NO,30003B,1,2
 EOT
 is(slurp("$dir/i.csv"), <<'EOT', 'items');
 id,name,price,category,family,available
@@ -100,7 +100,27 @@ id,name,price,category,family,available
 30003,"TEA, GREEN",60.5,,30003,1
 30003B,TEA,2,,30003,1
 EOT
-unlink map { "$dir/$_" } qw(b-sales.csv b.csv i.csv);
+
+# What is no country, or has no single code, or is none of the data set's
+# names, stays; it counts as a name.
+my @countries = ('EIRE' => 'IE', 'RSA' => 'ZA', 'USA' => 'US',
+    map { $_ => $_ } 'Channel Islands', 'European Community', 'Unspecified',
+                     'West Indies', 'usa', 'GB');
+my @names = @countries[grep { $_ % 2 == 0 } 0 .. $#countries];
+spew("$dir/b-sales.csv", $header . join '', map
+    { "300$_,10001,CUP,1,2011-01-01 10:00:0$_,5,$_.0,$names[$_]\n" }
+    0 .. $#names);
+$facts = reco_json('import', 'online-retail', "$dir/b-sales.csv", '--baskets',
+                   "$dir/b.csv", '--customers', "$dir/c.csv", '--json');
+is($facts->{countries}, 9, 'names are counted as they are');
+for my $file ('b', 'c') {
+    my ($at) = $file eq 'b' ? 3 : 1;
+    my (undef, @rows) = split /\n/, slurp("$dir/$file.csv");
+    is_deeply([map { (split /,/)[$at] } @rows],
+              [@countries[grep { $_ % 2 } 0 .. $#countries]],
+              "countries without a code stay ($file.csv)");
+}
+unlink map { "$dir/$_" } qw(b-sales.csv b.csv c.csv i.csv);
 
 # Several files are one data set; compressed ones are read as they are.
 my @lines = split /^/, $rows;
@@ -168,7 +188,7 @@ SKIP: {
     my $data = data_dir();
     my $file = defined $data ? "$data/online-retail/online_retail.csv.xz" : '';
 
-    skip 'Online Retail is not at hand (RECO_DATA)', 11 unless -f $file;
+    skip 'Online Retail is not at hand (RECO_DATA)', 12 unless -f $file;
 
     is_deeply(reco_json(retail($file, '--json')), {
         rows => 541909, invoices => 25900, stock_codes => 4070,
@@ -182,7 +202,7 @@ SKIP: {
     is(scalar @customers, 4373, 'a line a customer');
     # Known from the literature on this data: 12346 bought 74,215 units once
     # and returned them all.
-    like($customers[1], qr/^12346,United Kingdom,1,0,77183\.6,325,low$/,
+    like($customers[1], qr/^12346,GB,1,0,77183\.6,325,low$/,
          'customer 12346');
     my @actions = split /\n/, slurp("$dir/a.csv");
     is(scalar @actions, 4071, 'a line a stock code');
@@ -202,6 +222,12 @@ SKIP: {
                           basket_customers)}],
               [19773, 527725, 3791, 4334], 'baskets of the complete data set');
     is(scalar(() = slurp("$dir/b.csv") =~ /\n/g), 527726, 'a row a line');
+    # 38 names, of which three have no code.
+    my %codes = map { (split /,/)[3] => 1 } split /\n/, slurp("$dir/b.csv");
+    delete $codes{country};
+    is_deeply([sort grep { !/^[A-Z]{2}\z/ } keys %codes],
+              ['Channel Islands', 'European Community', 'Unspecified'],
+              'names without a code');
     my @items = map { [/^(\w+),.*,([\d.]+),,(\d{5}),([01])$/] }
         split /\n/, slurp("$dir/i.csv");
     is(scalar(grep { @$_ == 4 } @items), 3791, 'a row an item');
