@@ -5,7 +5,8 @@
  * Weights are whole millionths and their sums 128-bit integers, so that no
  * order of adding changes a bit: a weight is below 2^32 (the
  * inverse of a propensity), its square in millionths squared below 2^104,
- * which leaves room for 16 million such impressions in one cell and day.
+ * which leaves room for 16 million such impressions in one cell and day, and
+ * for a share in millionths while one is added.
  */
 
 #include "statistics.h"
@@ -119,15 +120,17 @@ find_cell(statistics_t *s, reco_str_t state, uint16_t slot, uint16_t action,
 
 void
 statistics_add(statistics_t *s, reco_str_t state, uint16_t slot,
-    uint16_t action, uint32_t day, bool success, double weight)
+    uint16_t action, uint32_t day, bool success, double weight, double share)
 {
     sum_t    w = (sum_t) llround(weight * MICRO);
+    sum_t    millionths = (sum_t) llround(share * MICRO);
+    sum_t    part = w * millionths / (sum_t) MICRO;
     cell_t  *cell = find_cell(s, state, slot, action, day);
 
     cell->shown++;
-    cell->weight += w;
-    cell->success += success ? w : 0;
-    cell->square += w * w;
+    cell->weight += part;
+    cell->success += success ? part : 0;
+    cell->square += w * w * millionths / (sum_t) MICRO;
 }
 
 /* ---- folding ------------------------------------------------------------ */

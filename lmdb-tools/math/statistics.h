@@ -6,7 +6,9 @@
  *
  * An impression of weight w and outcome r (0 or 1) adds w, r w and w^2. A
  * plain impression has weight 1; one that stands in for the slates not shown
- * has the inverse of its inclusion probability.
+ * has the inverse of its inclusion probability. Of one that is only a share s
+ * of an impression, the outcome not being final, these are s w, s r w and
+ * s w^2: n such are n s trials, as a likelihood to the power of s has them.
  */
 
 #ifndef RECO_STATISTICS_H
@@ -28,9 +30,9 @@ typedef struct {
 statistics_t *statistics_new(void);
 void statistics_free(statistics_t *s);
 
-/* weight is kept in millionths. */
+/* weight and share (0..1) are kept in millionths. */
 void statistics_add(statistics_t *s, reco_str_t state, uint16_t slot,
-    uint16_t action, uint32_t day, bool success, double weight);
+    uint16_t action, uint32_t day, bool success, double weight, double share);
 
 /* The cells by state (bytewise) and action. Evidence loses half of its weight
  * for every half_life_days between its day and last_day; 0: none. *cells is

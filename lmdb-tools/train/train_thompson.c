@@ -7,6 +7,11 @@
  * names its action, or belongs to the slate as a whole; then each shown
  * action gets the slate's outcome with the inverse of the probability that a
  * slate shows it (docs/ESTIMATORS.md).
+ *
+ * An open decision is the share of an impression that ledger_weight() gives:
+ * its likelihood to that power, which leaves the posterior a Beta. The share
+ * does not depend on the outcome, so that early clicks count no more than
+ * clicks that did not come yet.
  */
 
 #include "train.h"
@@ -150,7 +155,8 @@ add(thompson_t *t, const ledger_decision_t *d, reco_str_t action,
     allow(t, len);
     statistics_add(t->statistics, (reco_str_t) { t->key, len },
                    (uint16_t) slot, (uint16_t) index,
-                   (uint32_t) (d->time_ms / MS_PER_DAY), success, weight);
+                   (uint32_t) (d->time_ms / MS_PER_DAY), success, weight,
+                   d->weight);
 }
 
 static void
