@@ -113,7 +113,9 @@ free_words(ledger_t *l, bool all)
 {
     ledger_word_t  *w, *next;
 
-    HASH_ITER(hh, l->private->words, w, next) {
+    for (w = l->private->words; w; w = next) {
+        next = w->hh.next;
+
         if (all || !w->used) {
             HASH_DEL(l->private->words, w);
             free(w);
@@ -694,7 +696,9 @@ ledger_forget(ledger_t *l, uint64_t before_ms)
     p->from_ms = before_ms;
     forget_settled(l);
 
-    HASH_ITER(hh, p->by_id, d, next) {
+    for (d = p->by_id; d; d = next) {
+        next = d->hh.next;
+
         if (d->time_ms < before_ms) {
             HASH_DEL(p->by_id, d);
             free(d);
