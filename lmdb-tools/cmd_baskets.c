@@ -57,7 +57,7 @@ static const struct argp_option  options[] = {
     { "items", OPT_ITEMS, "CSV", 0, "the items (needed)", 0 },
     { "out", OPT_OUT, "DIR", 0, "the folder to write to (needed)", 0 },
     { "categories", OPT_CATEGORIES, "N", 0,
-      "how many groups the items are put in by their names; 20 without it; "
+      "how many groups the items are put in by their names; 30 without it; "
       "0 keeps the categories that the items have", 0 },
     { "min-support", OPT_SUPPORT, "N", 0,
       "baskets that two items must have in common; 5 without it", 0 },
@@ -446,7 +446,7 @@ int
 cmd_baskets(int argc, char **argv)
 {
     bool       ok;
-    command_t  c = { .categories = 20, .length = 100, .support = 5,
+    command_t  c = { .categories = 30, .length = 100, .support = 5,
                      .max_items = 500,
                      .from = { [PART_MARKET] = true,
                                [PART_DEVELOPMENT] = true } };

@@ -355,7 +355,7 @@ SKIP: {
                            also_bought_lists)}],
               [19773, 527725, 3791, 3156, 4334, 18402, 3, 3659, 493585, 2834],
               'counts of the complete data set');
-    is($counts->{categories}, 21, 'twenty names and other');
+    is($counts->{categories}, 31, 'thirty names and other');
     is_deeply([(split / /, list('popular,'))[0 .. 9]],
               ['85123A', 1, 22423, '0.860971', '85099B', '0.808898', 47566,
                '0.697169', 84879, '0.695147'], 'best sellers');
