@@ -150,7 +150,7 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/libreco.a
 	$(call say,cc $<)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -o $@ $< $(BUILD)/libreco.a $(CORE_LIBS)
 
-## install        tool and man pages below PREFIX, module in MODULES (DESTDIR)
+## install        below PREFIX, but the module in MODULES (DESTDIR)
 install: all
 	install -D -m 755 $(BUILD)/reco $(DESTDIR)$(PREFIX)/bin/reco
 	install -D -m 644 $(MODULE) \
@@ -159,6 +159,8 @@ install: all
 	install -m 644 $(MAN_PAGES) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -d $(DESTDIR)$(PREFIX)/share/reco/models
 	install -m 644 conf/models/* $(DESTDIR)$(PREFIX)/share/reco/models
+	install -d $(DESTDIR)$(PREFIX)/share/reco/markets
+	install -m 644 conf/markets/* $(DESTDIR)$(PREFIX)/share/reco/markets
 	@echo "nginx.conf: load_module $(strip $(MODULES))/ngx_http_reco_module.so;"
 
 ## clean          removes build/

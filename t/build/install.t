@@ -1,5 +1,6 @@
-# `make install` puts module, tool, man pages and specs where they belong, and
-# Debian's nginx loads what was installed, with the README's configuration.
+# `make install` puts module, tool, man pages, specs and markets where they
+# belong, and Debian's nginx loads what was installed, with the README's
+# configuration.
 
 use strict;
 use warnings;
@@ -20,6 +21,7 @@ $modules //= '/usr/lib/nginx/modules';
 ok(-f "$dest$modules/ngx_http_reco_module.so",
    'module, where nginx looks for its own');
 ok(-f "$dest/usr/share/reco/models/offers.json", 'specs');
+ok(-f "$dest/usr/share/reco/markets/online-retail.json", 'markets');
 
 like(`$dest/usr/bin/reco --version`, qr/\b0\.1\.0\b/, 'tool runs');
 
