@@ -3,10 +3,10 @@
  * unless it looks like the result of an accident.
  */
 
+#include "degenerate.h"
 #include "published.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -74,122 +74,42 @@ static const struct argp  argp = {
     NULL, NULL, NULL
 };
 
-/* ---- reasons ------------------------------------------------------------ */
+/* ---- publishing --------------------------------------------------------- */
 
-static void
-object(publish_t *p, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void
-object(publish_t *p, const char *fmt, ...)
+/* What is served, or NULL. One that cannot be read is no reason to keep it. */
+static reco_snapshot_t *
+open_current(const publish_t *p)
 {
-    char     words[512];
-    va_list  args;
+    char              path[PUBLISHED_PATH];
+    reco_error_t      err;
+    reco_snapshot_t  *served;
 
-    va_start(args, fmt);
-    vsnprintf(words, sizeof(words), fmt, args);
-    va_end(args);
-
-    json_array_append_new(p->reasons, json_string(words));
-}
-
-static bool
-look_at_row(void *data, reco_str_t key, const reco_row_t *row)
-{
-    double               sum = 0;
-    uint32_t             i;
-    publish_t           *p = data;
-    reco_entry_t         e;
-    const reco_model_t  *model = reco_snapshot_model(p->snapshot);
-
-    (void) key;
-    for (i = 0; i < row->n; i++) {
-        e = reco_row_entry(row, i);
-        if (!isfinite(e.value)) {
-            object(p, "a value of action '%.*s' is not finite",
-                   (int) model->catalogue.actions[e.action].id.len,
-                   model->catalogue.actions[e.action].id.data);
-            return false;
-        }
-        sum += e.value;
+    if (p->current.generation == 0) {
+        return NULL;
     }
-
-    if (model->policy.type == RECO_POLICY_P_TABLE && sum <= 0) {
-        object(p, "the probabilities of a state are all 0");
-        return false;
-    }
-
-    return true;
-}
-
-static bool
-look_at_model(publish_t *p)
-{
-    bool                         table, active = false;
-    uint32_t                     i;
-    reco_error_t                 err;
-    const reco_model_t          *model = reco_snapshot_model(p->snapshot);
-    const reco_snapshot_info_t  *info = reco_snapshot_info(p->snapshot);
-
-    for (i = 0; i < model->catalogue.n; i++) {
-        active = active || model->catalogue.actions[i].active;
-    }
-    if (!active) {
-        object(p, "none of its %u actions is active", model->catalogue.n);
-    }
-
-    table = model->policy.type == RECO_POLICY_P_TABLE
-            || model->policy.type == RECO_POLICY_Q_TABLE;
-    if (table && info->states == 0) {
-        object(p, "its policy is '%s', and its table is empty",
-               reco_policy_name(&model->policy));
-    }
-
-    if (reco_snapshot_each_row(p->snapshot, look_at_row, p, &err)
-        != RECO_OK)
-    {
-        tool_fail(p->path, &err);
-        return false;
-    }
-
-    return true;
-}
-
-static void
-compare(publish_t *p, const char *what, uint64_t now, uint64_t before)
-{
-    if (now < before - before / 2) {
-        object(p, "it has %llu %s, less than half of the %llu of generation "
-               "%llu", (unsigned long long) now, what,
-               (unsigned long long) before,
-               (unsigned long long) p->current.generation);
-    }
-}
-
-/* A current generation that cannot be read is no reason to keep it. */
-static void
-look_at_current(publish_t *p)
-{
-    char                         path[PUBLISHED_PATH];
-    reco_error_t                 err;
-    reco_snapshot_t             *served;
-    const reco_snapshot_info_t  *was, *is = reco_snapshot_info(p->snapshot);
 
     snprintf(path, sizeof(path), "%s/%s", p->dir, p->current.file);
     if (!published_is_sound(path, &err)
         || reco_snapshot_open(path, NULL, &served, &err) != RECO_OK)
     {
         tool_warn("%s: %s", path, err.message);
-        return;
+        return NULL;
     }
 
-    was = reco_snapshot_info(served);
-    compare(p, "states", is->states, was->states);
-    compare(p, "customers", is->customers, was->customers);
-    reco_snapshot_close(served);
+    return served;
 }
 
-/* ---- publishing --------------------------------------------------------- */
+static bool
+find_reasons(publish_t *p)
+{
+    bool              ok;
+    reco_snapshot_t  *served = open_current(p);
+
+    ok = degenerate_reasons(p->snapshot, p->path, served, p->reasons);
+    reco_snapshot_close(served);
+
+    return ok;
+}
 
 static bool
 read_current(publish_t *p)
@@ -257,11 +177,8 @@ publish(publish_t *p)
         return false;
     }
 
-    if (!read_current(p) || !look_at_model(p)) {
+    if (!read_current(p) || !find_reasons(p)) {
         return false;
-    }
-    if (p->current.generation) {
-        look_at_current(p);
     }
 
     print_reasons(p);
