@@ -93,6 +93,13 @@ read_argument(args_t *a, reco_str_t pair)
         return rc;
     }
 
+    /* an error is to name it */
+    if (!reco_id_is_valid(name)) {
+        return bad_query(a->err, "query",
+                         "an argument's name must be 1 to 255 bytes of UTF-8"
+                         " without control characters");
+    }
+
     to = reco_key_is(name, "customer_id") ? &a->query->customer
          : reco_key_is(name, "session_id") ? &a->query->session
          : reco_key_is(name, "action_type") ? &a->query->action

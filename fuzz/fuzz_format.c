@@ -1,7 +1,8 @@
 /*
  * fuzz_format.c - bodies and arguments as clients send them, through every
  * format: refused with an error that is itself a sound answer, or taken all
- * the way to a rendered decision.
+ * the way to a rendered decision. Queries of the history and a trainer's facts
+ * too, up to what the agent tells of them.
  */
 
 #include <math.h>
@@ -9,7 +10,7 @@
 #include <jansson.h>
 
 #include "fuzz_model.h"
-#include "reco_format.h"
+#include "reco_agent.h"
 
 static const char  spec[] =
     "{\"model\":\"shop\",\"version\":\"1.0.0\",\"features\":["
@@ -264,6 +265,141 @@ try_reward(const reco_format_t *format, reco_str_t text)
     free(parse.arena.base);
 }
 
+/* ---- what the agent tells ----------------------------------------------- */
+
+/* RFC 4180: the n records of 8 fields, each ended by CRLF. A quote within
+ * quotes is doubled; nothing but a number or hex digits stands without. */
+static void
+check_csv(reco_str_t csv, uint32_t n)
+{
+    bool      quoted = false;
+    size_t    i;
+    uint32_t  fields = 1, records = 0;
+
+    for (i = 0; i < csv.len; i++) {
+
+        if (csv.data[i] == '"') {
+            quoted = !quoted;
+
+        } else if (!quoted && csv.data[i] == ',') {
+            fields++;
+            FUZZ_ASSERT(i + 2 >= csv.len || csv.data[i + 1] != '"'
+                        || strchr("=+-@\t\r", csv.data[i + 2]) == NULL);
+
+        } else if (!quoted && csv.data[i] == '\r') {
+            FUZZ_ASSERT(i + 1 < csv.len && csv.data[i + 1] == '\n');
+            FUZZ_ASSERT(fields == 8);
+            fields = 1;
+            records++;
+            i++;
+        }
+    }
+
+    FUZZ_ASSERT(!quoted && fields == 1 && records == n + 1);
+}
+
+/* A record whose texts are those of the query. */
+static void
+try_history(const reco_history_query_t *q)
+{
+    size_t                 bound;
+    reco_buf_t             b;
+    reco_agent_t           agent;
+    reco_history_t         h;
+    const reco_history_t  *records[2] = { &h, &h };
+
+    h = (reco_history_t) {
+        .kind = RECO_HISTORY_RECOMMENDATION, .time_ms = q->from_ms,
+        .customer_key = q->customer, .session = q->session,
+        .action = q->action, .value = NAN,
+    };
+
+    if (q->session.len > 0) {
+        h.nitems = 2;
+        h.items[0] = h.items[1] = q->session;
+    }
+
+    FUZZ_ASSERT(reco_history_matches(q, &h) == (q->from_ms < q->to_ms));
+
+    agent = (reco_agent_t) {
+        .model = model, .records = records, .nrecords = 2,
+        .time_ms = 1795313700123,
+    };
+
+    bound = reco_agent_cart.bound(&agent);
+    reco_buf_init(&b, fuzz_alloc(bound), bound);
+    reco_agent_cart.render_history(&b, &agent, q);
+
+    if (q->csv) {
+        FUZZ_ASSERT(!b.overflow);
+        check_csv((reco_str_t) { b.start, reco_buf_len(&b) }, 2);
+        free(b.start);
+    } else {
+        check_rendered(&b);
+    }
+}
+
+static void
+try_query(reco_str_t text)
+{
+    size_t                 size = 2 * text.len + 1024;
+    reco_arena_t           arena = { fuzz_alloc(size), size, 0 };
+    reco_error_t           err;
+    reco_status_t          rc;
+    reco_history_query_t   q;
+
+    rc = reco_history_query_parse(text, &arena, &q, &err);
+
+    if (rc != RECO_OK) {
+        check_problem(&reco_format_cart, &err, rc, text.len);
+
+    } else {
+        FUZZ_ASSERT(is_id_or_empty(q.customer) && is_id_or_empty(q.session)
+                    && is_id_or_empty(q.action));
+        FUZZ_ASSERT(q.from_ms <= q.to_ms);
+        FUZZ_ASSERT(q.limit >= 1 && q.limit <= RECO_HISTORY_LIMIT_MAX);
+        try_history(&q);
+    }
+
+    free(arena.base);
+}
+
+/* Facts of a trainer, which a snapshot keeps as they are given. */
+static void
+try_training(reco_str_t text)
+{
+    char                  *training;
+    size_t                 bound;
+    reco_buf_t             b;
+    reco_agent_t           agent;
+    reco_snapshot_info_t   info = { .states = 3, .spec = "{}" };
+
+    if (memchr(text.data, '\0', text.len) != NULL) {
+        return;
+    }
+
+    training = fuzz_alloc(text.len + 1);
+    memcpy(training, text.data, text.len);
+    training[text.len] = '\0';
+    info.training = training;
+
+    agent = (reco_agent_t) {
+        .model = model, .info = &info, .generation = 3,
+        .time_ms = 1795313700123,
+    };
+
+    bound = reco_agent_cart.bound(&agent);
+    reco_buf_init(&b, fuzz_alloc(bound), bound);
+    reco_agent_cart.render_metrics(&b, &agent);
+    check_rendered(&b);
+
+    reco_buf_init(&b, fuzz_alloc(bound), bound);
+    reco_agent_cart.render_state(&b, &agent);
+    check_rendered(&b);
+
+    free(training);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -300,6 +436,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'C':
         try_reward(&reco_format_cart, text);
+        break;
+    case 'q':
+        try_query(text);
+        break;
+    case 't':
+        try_training(text);
         break;
     default:
         break;

@@ -802,6 +802,9 @@ test_query_refused(void **state)
         { "limit", "query", RECO_NO_POSITION },
         { "from=%2", "query", RECO_NO_POSITION },
         { "from=%zz", "query", RECO_NO_POSITION },
+        { "%ff=1", "query", RECO_NO_POSITION },
+        { "pa%00ge=1", "query", RECO_NO_POSITION },
+        { "=1", "query", RECO_NO_POSITION },
     };
 
     (void) state;
