@@ -443,21 +443,31 @@ simulate_json(const simulate_totals_t *t)
         "value_of_going_on", rate(t->to_go, t->gone_on));
 }
 
+/* "-" where there was nothing to divide by. */
+static void
+print_figure(FILE *out, const char *name, double sum, double n, int places,
+    const char *unit)
+{
+    if (n > 0) {
+        fprintf(out, "%-20s %8.*f%s\n", name, places, sum / n, unit);
+    } else {
+        fprintf(out, "%-20s %8s\n", name, "-");
+    }
+}
+
 void
 simulate_print(const simulate_totals_t *t, FILE *out)
 {
-    double  sessions = t->sessions ? t->sessions : NAN;
-    double  decisions = t->decisions ? t->decisions : NAN;
-
     fprintf(out, "%llu sessions, %llu decisions (%.2f a session)\n",
             (unsigned long long) t->sessions,
-            (unsigned long long) t->decisions, decisions / sessions);
-    fprintf(out, "conversion rate      %8.3f %%\n",
-            100 * t->converted / sessions);
-    fprintf(out, "revenue per session  %8.4f\n", t->revenue / sessions);
-    fprintf(out, "click-through        %8.3f %%\n",
-            100 * t->clicked / decisions);
-    fprintf(out, "return rate          %8.3f %%\n",
-            t->could_return ? 100.0 * t->returned / t->could_return : NAN);
-    fprintf(out, "reward per decision  %8.4f\n", t->reward / decisions);
+            (unsigned long long) t->decisions,
+            t->sessions ? (double) t->decisions / t->sessions : 0);
+    print_figure(out, "conversion rate", 100.0 * t->converted, t->sessions, 3,
+                 " %");
+    print_figure(out, "revenue per session", t->revenue, t->sessions, 4, "");
+    print_figure(out, "click-through", 100.0 * t->clicked, t->decisions, 3,
+                 " %");
+    print_figure(out, "return rate", 100.0 * t->returned, t->could_return, 3,
+                 " %");
+    print_figure(out, "reward per decision", t->reward, t->decisions, 4, "");
 }

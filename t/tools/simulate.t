@@ -212,6 +212,9 @@ is($t->{steps}, 1, 'one decision a session');
 is($t->{sessions}, 300, 'no returns');
 is($t->{return_rate}, undef, 'and no rate of them');
 is($t->{value_of_going_on}, undef, 'nor of going on');
+like(good('in words', @run, '--market-unchecked', '--sessions', 10,
+          '--market', "$dir/assumed.json"), qr/^return rate +-$/m,
+     '... it is a dash');
 
 # ---- the oracle ----
 
