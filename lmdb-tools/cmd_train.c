@@ -50,7 +50,8 @@ static const struct argp_option  options[] = {
       "take customers, items, lists and history from this snapshot, and "
       "without --spec the model too",
       0 },
-    { "out", OPT_OUT, "FILE", 0, "the snapshot to write (needed, but with --follow)", 0 },
+    { "out", OPT_OUT, "FILE", 0,
+      "the snapshot to write (needed, but with --follow)", 0 },
     { "algorithm", OPT_ALGORITHM, "NAME", 0,
       "fitted-q (the default for a q_table), q-learning, or thompson (for a "
       "p_table)", 0 },
