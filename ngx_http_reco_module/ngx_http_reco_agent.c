@@ -1,14 +1,18 @@
 /*
  * ngx_http_reco_agent.c - content handler of reco_agent: what a model that
- * learns tells of itself, from its snapshot and from shared memory. All that
- * is gathered lives in the request's pool or is borrowed from the snapshot,
- * which stays for the event.
+ * learns tells of itself, from its snapshot and from shared memory. What is
+ * gathered lives in a pool that goes with the event, or is borrowed from the
+ * snapshot, which stays as long; the request keeps the answer alone.
  */
 
 #include "ngx_http_reco_module.h"
 
 
-/* of the history, while it is gathered */
+/* records of a customer in the snapshot that one request looks at */
+#define NGX_HTTP_RECO_AGENT_LOOKS  10000
+
+
+/* records, while they are gathered */
 typedef struct {
     ngx_pool_t                  *pool;
     const reco_history_query_t  *query;
@@ -17,33 +21,38 @@ typedef struct {
                                                   shared memory */
     ngx_uint_t                   n;
     ngx_uint_t                   max;
+    ngx_uint_t                   looks;
     unsigned                     failed:1;
 } ngx_http_reco_gather_t;
 
 
+static ngx_buf_t *ngx_http_reco_agent_body(ngx_http_request_t *r,
+    ngx_http_reco_served_t *served, reco_history_query_t *query);
 static void ngx_http_reco_agent_fill(ngx_http_reco_served_t *served,
     reco_agent_t *agent);
-static ngx_int_t ngx_http_reco_agent_metrics(ngx_http_request_t *r,
-    ngx_http_reco_served_t *served, reco_agent_t *agent);
-static ngx_int_t ngx_http_reco_agent_state(ngx_http_request_t *r,
-    ngx_http_reco_served_t *served, reco_agent_t *agent);
-static ngx_int_t ngx_http_reco_agent_history(ngx_http_request_t *r,
+static ngx_int_t ngx_http_reco_agent_counts(ngx_pool_t *pool,
     ngx_http_reco_served_t *served, reco_agent_t *agent);
 static reco_status_t ngx_http_reco_agent_query(ngx_http_request_t *r,
     reco_history_query_t *query);
+static ngx_int_t ngx_http_reco_agent_records(ngx_pool_t *pool,
+    ngx_http_reco_served_t *served, reco_history_query_t *query,
+    reco_agent_t *agent);
 static ngx_int_t ngx_http_reco_agent_gather(ngx_http_reco_served_t *served,
     ngx_http_reco_gather_t *gather);
 static bool ngx_http_reco_agent_visit(void *data, const reco_history_t *h);
 static int ngx_http_reco_agent_later(const void *one, const void *two);
-static ngx_int_t ngx_http_reco_agent_send(ngx_http_request_t *r,
-    const reco_agent_t *agent, const reco_history_query_t *query);
+static ngx_buf_t *ngx_http_reco_agent_render(ngx_http_request_t *r,
+    ngx_pool_t *pool, const reco_agent_t *agent,
+    const reco_history_query_t *query);
 
 
 ngx_int_t
 ngx_http_reco_agent_handler(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
-    reco_agent_t               agent;
+    ngx_buf_t                 *b;
+    reco_status_t              status;
+    reco_history_query_t       query;
     ngx_http_reco_served_t     served;
     ngx_http_reco_loc_conf_t  *rlcf;
 
@@ -63,19 +72,61 @@ ngx_http_reco_agent_handler(ngx_http_request_t *r)
 
     ngx_http_reco_serve(rlcf->model, &served);
 
-    ngx_http_reco_agent_fill(&served, &agent);
+    ngx_memzero(&query, sizeof(reco_history_query_t));
 
-    switch (rlcf->agent) {
+    query.to_ms = UINT64_MAX;
+    query.limit = RECO_AGENT_RECENT;
 
-    case NGX_HTTP_RECO_AGENT_METRICS:
-        return ngx_http_reco_agent_metrics(r, &served, &agent);
-
-    case NGX_HTTP_RECO_AGENT_STATE:
-        return ngx_http_reco_agent_state(r, &served, &agent);
-
-    default:
-        return ngx_http_reco_agent_history(r, &served, &agent);
+    if (rlcf->agent == NGX_HTTP_RECO_AGENT_HISTORY) {
+        status = ngx_http_reco_agent_query(r, &query);
+        if (status != RECO_OK) {
+            return ngx_http_reco_fail(r, status);
+        }
     }
+
+    b = ngx_http_reco_agent_body(r, &served, &query);
+
+    return ngx_http_reco_send_type(r, NGX_HTTP_OK, b,
+                                   query.csv
+                                   ? "text/csv; charset=utf-8; header=present"
+                                   : "application/json");
+}
+
+
+/* The answer, in the request's pool; NULL without memory. */
+
+static ngx_buf_t *
+ngx_http_reco_agent_body(ngx_http_request_t *r,
+    ngx_http_reco_served_t *served, reco_history_query_t *query)
+{
+    ngx_int_t                  rc;
+    ngx_buf_t                 *b;
+    ngx_pool_t                *pool;
+    reco_agent_t               agent;
+    ngx_http_reco_loc_conf_t  *rlcf;
+
+    rlcf = ngx_http_get_module_loc_conf(r, ngx_http_reco_module);
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, r->connection->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    ngx_http_reco_agent_fill(served, &agent);
+
+    if (rlcf->agent == NGX_HTTP_RECO_AGENT_METRICS) {
+        rc = ngx_http_reco_agent_counts(pool, served, &agent);
+
+    } else {
+        rc = ngx_http_reco_agent_records(pool, served, query, &agent);
+    }
+
+    b = (rc == NGX_OK) ? ngx_http_reco_agent_render(r, pool, &agent, query)
+                       : NULL;
+
+    ngx_destroy_pool(pool);
+
+    return b;
 }
 
 
@@ -104,89 +155,26 @@ ngx_http_reco_agent_fill(ngx_http_reco_served_t *served, reco_agent_t *agent)
 
 
 static ngx_int_t
-ngx_http_reco_agent_metrics(ngx_http_request_t *r,
-    ngx_http_reco_served_t *served, reco_agent_t *agent)
+ngx_http_reco_agent_counts(ngx_pool_t *pool, ngx_http_reco_served_t *served,
+    reco_agent_t *agent)
 {
     reco_count_t  *actions, *facts;
 
-    if (ngx_http_reco_zone_actions(r->pool, served->model, served->core,
-                                   &actions, &agent->nactions)
-        != NGX_OK
-        || ngx_http_reco_zone_facts(r->pool, &facts, &agent->nfacts) != NGX_OK)
+    if (ngx_http_reco_zone_actions(pool, served->model, served->core, &actions,
+                                   &agent->nactions)
+        != NGX_OK)
     {
-        return ngx_http_reco_send(r, NGX_HTTP_OK, NULL);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_reco_zone_facts(pool, &facts, &agent->nfacts) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     agent->actions = actions;
     agent->facts = facts;
 
-    return ngx_http_reco_agent_send(r, agent, NULL);
-}
-
-
-static ngx_int_t
-ngx_http_reco_agent_state(ngx_http_request_t *r,
-    ngx_http_reco_served_t *served, reco_agent_t *agent)
-{
-    ngx_int_t              n;
-    reco_history_query_t   query;
-    const reco_history_t  *records[RECO_AGENT_RECENT];
-
-    ngx_memzero(&query, sizeof(reco_history_query_t));
-    query.to_ms = UINT64_MAX;
-
-    n = ngx_http_reco_history_find(r->pool, served->model, &query, records,
-                                   RECO_AGENT_RECENT);
-    if (n == NGX_ERROR) {
-        return ngx_http_reco_send(r, NGX_HTTP_OK, NULL);
-    }
-
-    agent->records = records;
-    agent->nrecords = n;
-
-    return ngx_http_reco_agent_send(r, agent, NULL);
-}
-
-
-static ngx_int_t
-ngx_http_reco_agent_history(ngx_http_request_t *r,
-    ngx_http_reco_served_t *served, reco_agent_t *agent)
-{
-    uint64_t                kept;
-    reco_status_t           rc;
-    reco_history_query_t    query;
-    ngx_http_reco_gather_t  gather;
-
-    rc = ngx_http_reco_agent_query(r, &query);
-    if (rc != RECO_OK) {
-        return ngx_http_reco_fail(r, rc);
-    }
-
-    /* what the spec keeps no longer is not shown any more */
-
-    kept = served->core->history.recommendations_ms;
-
-    if (kept < agent->time_ms) {
-        query.from_ms = ngx_max(query.from_ms, agent->time_ms - kept);
-    }
-
-    ngx_memzero(&gather, sizeof(ngx_http_reco_gather_t));
-
-    gather.pool = r->pool;
-    gather.query = &query;
-    gather.records = ngx_palloc(r->pool, 2 * query.limit
-                                         * sizeof(reco_history_t *));
-
-    if (gather.records == NULL
-        || ngx_http_reco_agent_gather(served, &gather) != NGX_OK)
-    {
-        return ngx_http_reco_send(r, NGX_HTTP_OK, NULL);
-    }
-
-    agent->records = gather.records;
-    agent->nrecords = ngx_min(gather.n, query.limit);
-
-    return ngx_http_reco_agent_send(r, agent, &query);
+    return NGX_OK;
 }
 
 
@@ -225,6 +213,47 @@ ngx_http_reco_agent_query(ngx_http_request_t *r, reco_history_query_t *query)
 }
 
 
+/* The latest that the query asks for, newest first. */
+
+static ngx_int_t
+ngx_http_reco_agent_records(ngx_pool_t *pool, ngx_http_reco_served_t *served,
+    reco_history_query_t *query, reco_agent_t *agent)
+{
+    uint64_t                kept;
+    ngx_http_reco_gather_t  gather;
+
+    /* what the spec keeps no longer is not shown any more */
+
+    kept = served->core->history.recommendations_ms;
+
+    if (kept < agent->time_ms) {
+        query->from_ms = ngx_max(query->from_ms, agent->time_ms - kept);
+    }
+
+    ngx_memzero(&gather, sizeof(ngx_http_reco_gather_t));
+
+    gather.pool = pool;
+    gather.query = query;
+
+    /* room for as many of either source */
+
+    gather.records = ngx_palloc(pool, 2 * query->limit
+                                      * sizeof(reco_history_t *));
+    if (gather.records == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_reco_agent_gather(served, &gather) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    agent->records = gather.records;
+    agent->nrecords = ngx_min(gather.n, query->limit);
+
+    return NGX_OK;
+}
+
+
 /* From both sources as many as are asked for, then in order. */
 
 static ngx_int_t
@@ -242,8 +271,14 @@ ngx_http_reco_agent_gather(ngx_http_reco_served_t *served,
         return NGX_ERROR;
     }
 
-    gather->n = gather->nrecent = n;
+    gather->n = n;
+    gather->nrecent = n;
     gather->max = n + query->limit;
+
+    /* in order, so that those of the snapshot are looked up among them */
+
+    ngx_qsort(gather->records, n, sizeof(reco_history_t *),
+              ngx_http_reco_agent_later);
 
     if (served->model->snapshot && query->customer_key.len
         && reco_snapshot_history(served->model->snapshot,
@@ -274,20 +309,20 @@ ngx_http_reco_agent_visit(void *data, const reco_history_t *h)
 {
     ngx_http_reco_gather_t *gather = data;
 
-    ngx_uint_t       i;
     reco_history_t  *copy;
+
+    if (gather->looks++ == NGX_HTTP_RECO_AGENT_LOOKS) {
+        return false;
+    }
 
     if (!reco_history_matches(gather->query, h)) {
         return true;
     }
 
-    for (i = 0; i < gather->nrecent; i++) {
-        if (ngx_memcmp(gather->records[i]->id.bytes, h->id.bytes,
-                       RECO_ID_BYTES)
-            == 0)
-        {
-            return true;
-        }
+    if (bsearch(&h, gather->records, gather->nrecent,
+                sizeof(reco_history_t *), ngx_http_reco_agent_later))
+    {
+        return true;
     }
 
     copy = ngx_palloc(gather->pool, sizeof(reco_history_t));
@@ -317,13 +352,12 @@ ngx_http_reco_agent_later(const void *one, const void *two)
 }
 
 
-/* query: the history's, else NULL. */
-
-static ngx_int_t
-ngx_http_reco_agent_send(ngx_http_request_t *r, const reco_agent_t *agent,
-    const reco_history_query_t *query)
+static ngx_buf_t *
+ngx_http_reco_agent_render(ngx_http_request_t *r, ngx_pool_t *pool,
+    const reco_agent_t *agent, const reco_history_query_t *query)
 {
-    ngx_buf_t                  *b;
+    size_t                      size;
+    u_char                     *p;
     reco_buf_t                  text;
     const reco_agent_format_t  *format;
     ngx_http_reco_loc_conf_t   *rlcf;
@@ -331,33 +365,30 @@ ngx_http_reco_agent_send(ngx_http_request_t *r, const reco_agent_t *agent,
     rlcf = ngx_http_get_module_loc_conf(r, ngx_http_reco_module);
     format = rlcf->format->agent;
 
-    b = ngx_create_temp_buf(r->pool, format->bound(agent));
-    if (b == NULL) {
-        return ngx_http_reco_send(r, NGX_HTTP_OK, NULL);
+    /* the bound is a multiple of the answer, which is copied */
+
+    size = format->bound(agent);
+
+    p = ngx_palloc(pool, size);
+    if (p == NULL) {
+        return NULL;
     }
 
-    reco_buf_init(&text, (char *) b->pos, b->end - b->pos);
+    reco_buf_init(&text, (char *) p, size);
 
-    if (query) {
-        format->render_history(&text, agent, query);
+    switch (rlcf->agent) {
 
-    } else if (rlcf->agent == NGX_HTTP_RECO_AGENT_METRICS) {
+    case NGX_HTTP_RECO_AGENT_METRICS:
         format->render_metrics(&text, agent);
+        break;
 
-    } else {
+    case NGX_HTTP_RECO_AGENT_STATE:
         format->render_state(&text, agent);
+        break;
+
+    default:
+        format->render_history(&text, agent, query);
     }
 
-    if (text.overflow) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "reco: an answer is longer than its bound");
-        return ngx_http_reco_send(r, NGX_HTTP_OK, NULL);
-    }
-
-    b->last = (u_char *) text.pos;
-
-    return ngx_http_reco_send_type(r, NGX_HTTP_OK, b,
-                                   query && query->csv
-                                   ? "text/csv; charset=utf-8; header=present"
-                                   : "application/json");
+    return ngx_http_reco_text_buf(r, &text);
 }

@@ -330,8 +330,10 @@ ngx_int_t
 ngx_http_reco_send_type(ngx_http_request_t *r, ngx_uint_t status,
     ngx_buf_t *body, const char *type)
 {
-    ngx_int_t    rc;
-    ngx_chain_t  out;
+    u_char       *p;
+    ngx_int_t     rc;
+    ngx_str_t    *value;
+    ngx_chain_t   out;
 
     if (body == NULL) {
         ngx_http_reco_count(NGX_HTTP_RECO_ERR_INTERNAL);
@@ -347,9 +349,17 @@ ngx_http_reco_send_type(ngx_http_request_t *r, ngx_uint_t status,
 
     r->headers_out.content_length_n = body->last - body->pos;
 
-    r->headers_out.content_type.data = (u_char *) type;
-    r->headers_out.content_type.len = ngx_strlen(type);
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    value = &r->headers_out.content_type;
+
+    value->data = (u_char *) type;
+    value->len = ngx_strlen(type);
+
+    /* parameters are no part of the type that gzip_types and others name */
+
+    p = ngx_strlchr(value->data, value->data + value->len, ';');
+
+    r->headers_out.content_type_len = p ? (size_t) (p - value->data)
+                                        : value->len;
     r->headers_out.content_type_lowcase = NULL;
 
     rc = ngx_http_send_header(r);

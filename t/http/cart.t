@@ -112,7 +112,8 @@ sub publish {
     return $n->publish(cart => { %spec }, @files, @args);
 }
 
-my $n = server('reco_zone reco:2m; reco_node edge-1; reco_log log;',
+my $n = server('reco_zone reco:2m; reco_node edge-1; reco_log log; gzip on;'
+    . ' gzip_vary on; gzip_types text/csv; charset utf-8; charset_types *;',
     workers => 2)->start;
 
 sub get { my ($uri) = @_; return $n->json('GET', $uri) }
@@ -396,6 +397,12 @@ like $a->{body}, qr/\Atimestamp,decision_id,customer_id,session_id,action_type,
     recommendations,confidence_score,generation\r\n
     [-\dT:.]+Z,[0-9a-f]{32},"c\ ""=1""","a,b","again","m1\ m2\ lamp",0\.75,1
     \r\n\z/x, '... quoted as RFC 4180 has it';
+$a = $n->request('GET', "$api/recommendations/history?format=csv", undef,
+    { 'Accept-Encoding' => 'gzip' });
+is $a->{headers}{'content-encoding'}, 'gzip', '... compressed as its type';
+is $a->{headers}{'content-type'}, 'text/csv; charset=utf-8; header=present',
+    '... with one charset';
+is $a->{headers}{vary}, 'Accept-Encoding', '... and Vary';
 
 refused(get("$api/recommendations/history?$_->[0]"), 400, $_->[1], $_->[0])
     for ['limit=0', qr/^limit/], ['limit=1001', qr/^limit/],
@@ -512,6 +519,8 @@ ok $n->wait_generation(cart => 1), 'a model that keeps a second';
 is recommend(customer_id => 'ann')->{status}, 200, 'decided';
 ok $n->wait_for(sub { !@{ get("$api/recommendations/history")
     ->{json}{data}{history} } }), '... and forgotten';
+is_deeply get("$api/agent/state")->{json}{data}{recent_actions}, [],
+    '... by the state too';
 
 $a = get('/health');
 is $a->{status}, 503, 'a geo database that is not there: not healthy';
