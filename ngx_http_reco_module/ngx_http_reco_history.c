@@ -8,10 +8,6 @@
 #include "ngx_http_reco_zone.h"
 
 
-#define ngx_http_reco_acquire()      __atomic_thread_fence(__ATOMIC_ACQUIRE)
-#define ngx_http_reco_release()      __atomic_thread_fence(__ATOMIC_RELEASE)
-
-
 static ngx_int_t ngx_http_reco_history_read(ngx_http_reco_recent_t *slot,
     uint64_t model, u_char *data, size_t *len);
 static reco_history_t *ngx_http_reco_history_copy(ngx_pool_t *pool,
@@ -115,20 +111,24 @@ static ngx_int_t
 ngx_http_reco_history_read(ngx_http_reco_recent_t *slot, uint64_t model,
     u_char *data, size_t *len)
 {
-    uint64_t  seq, owner;
+    uint64_t  seq, owner, n;
 
     seq = slot->seq;
     ngx_http_reco_acquire();
 
-    owner = slot->model;
-    *len = slot->len;
+    /* each read once: a writer may change them between check and use */
 
-    if (seq == 0 || (seq & 1) || owner != model || *len > sizeof(slot->data)) {
+    owner = *(volatile uint64_t *) &slot->model;
+    n = *(volatile uint64_t *) &slot->len;
+
+    if (seq == 0 || (seq & 1) || owner != model || n > sizeof(slot->data)) {
         return NGX_DECLINED;
     }
 
-    ngx_memcpy(data, slot->data, *len);
+    ngx_memcpy(data, slot->data, n);
     ngx_http_reco_acquire();
+
+    *len = n;
 
     return slot->seq == seq ? NGX_OK : NGX_DECLINED;
 }

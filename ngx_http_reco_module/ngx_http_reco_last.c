@@ -16,11 +16,6 @@
 
 #define ngx_http_reco_last_sec(s)    ((uint64_t) (s) >> 24)
 
-/* ngx_memory_barrier() waits for the stores of this processor too, which a
- * sequence number does not need */
-#define ngx_http_reco_acquire()      __atomic_thread_fence(__ATOMIC_ACQUIRE)
-#define ngx_http_reco_release()      __atomic_thread_fence(__ATOMIC_RELEASE)
-
 
 static ngx_http_reco_set_t *ngx_http_reco_last_find_set(
     ngx_http_reco_zone_t *zone, uint64_t key);

@@ -562,7 +562,8 @@ ngx_http_reco_log_failed(ngx_http_reco_log_t *log,
     }
 
     ngx_log_error(NGX_LOG_CRIT, log->cycle->log, 0,
-                  "reco: event log in \"%V\": %s: %s; %ui record(s) lost so far",
+                  "reco: event log in \"%V\": %s: %s; "
+                  "%ui record(s) lost so far",
                   &log->conf->path, what, error->message, log->nlost);
 
     log->told = 1;

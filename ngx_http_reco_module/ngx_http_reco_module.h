@@ -277,7 +277,8 @@ ngx_int_t ngx_http_reco_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 
 /* All of these do nothing (or say "not known") without a reco_zone. */
 void ngx_http_reco_count(ngx_http_reco_counter_e counter);
-void ngx_http_reco_count_n(ngx_http_reco_counter_e counter, ngx_atomic_uint_t n);
+void ngx_http_reco_count_n(ngx_http_reco_counter_e counter,
+    ngx_atomic_uint_t n);
 
 /* Label slots: claimed by compare and swap, at most 512, then "other" (0). */
 uint32_t ngx_http_reco_action_label(ngx_http_reco_model_t *model,
@@ -292,8 +293,8 @@ void ngx_http_reco_latency(uint64_t nsec);
 void ngx_http_reco_zone_generation(ngx_http_reco_model_t *model,
     uint64_t generation, uint64_t published_ms);
 
-/* ngx_http_reco_last.c: by a key of model and customer. 0: there is no zone. A model
- * has a seed of its own, last_seed, that ngx_http_reco_serve() sets. */
+/* ngx_http_reco_last.c: by a key of model and customer. 0: there is no zone. A
+ * model has a seed of its own, last_seed, that ngx_http_reco_serve() sets. */
 uint64_t ngx_http_reco_last_seed(ngx_http_reco_model_t *model);
 uint64_t ngx_http_reco_last_key(ngx_http_reco_model_t *model,
     reco_str_t customer);
@@ -429,7 +430,7 @@ ngx_http_reco_time_ms(void)
 
 
 
-/* ---- requests and replies (ngx_http_reco_body.c, ngx_http_reco_reply.c) ---- */
+/* ---- requests and replies (ngx_http_reco_body.c, _reply.c) ---- */
 
 /* A reply that waits for its record. Lives in its request's pool; a cleanup of
  * the request forgets the wait and the deadline. */

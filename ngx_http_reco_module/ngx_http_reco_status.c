@@ -256,9 +256,9 @@ ngx_http_reco_labels_size(ngx_http_reco_label_t *labels, ngx_uint_t n)
     for (i = 0; i < n; i++) {
         size += NGX_HTTP_RECO_STATUS_LABEL
                 + NGX_HTTP_RECO_STATUS_ESCAPE
-                  * (labels[i].ready ? labels[i].model_len
-                                       + labels[i].text_len
-                                     : 2 * RECO_MAX_ID);
+                  * (ngx_http_reco_label_ready(&labels[i])
+                     ? labels[i].model_len + labels[i].text_len
+                     : 2 * RECO_MAX_ID);
     }
 
     return size;
@@ -404,7 +404,9 @@ ngx_http_reco_prometheus_labels(reco_buf_t *b, ngx_http_reco_label_t *labels,
 
     for (i = 0; i < n; i++) {
 
-        if (i ? !labels[i].ready : labels[i].count == 0) {
+        if (i ? !ngx_http_reco_label_ready(&labels[i])
+              : labels[i].count == 0)
+        {
             continue;
         }
 
@@ -565,7 +567,7 @@ ngx_http_reco_json_decisions(reco_buf_t *b, ngx_http_reco_zone_t *zone)
     for (i = 0; i < NGX_HTTP_RECO_ACTION_LABELS; i++) {
         label = &zone->actions[i];
 
-        if (i ? !label->ready : label->count == 0) {
+        if (i ? !ngx_http_reco_label_ready(label) : label->count == 0) {
             continue;
         }
 
@@ -594,7 +596,7 @@ ngx_http_reco_json_rewards(reco_buf_t *b, ngx_http_reco_zone_t *zone)
     for (i = 0; i < NGX_HTTP_RECO_KIND_LABELS; i++) {
         label = &zone->kinds[i];
 
-        if (i ? !label->ready : label->count == 0) {
+        if (i ? !ngx_http_reco_label_ready(label) : label->count == 0) {
             continue;
         }
 

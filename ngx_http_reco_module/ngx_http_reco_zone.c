@@ -105,7 +105,12 @@ ngx_http_reco_zone_create(ngx_shm_zone_t *shm_zone)
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
     size = shpool->pfree * ngx_pagesize;
-    least = sizeof(ngx_http_reco_zone_t);
+
+    /* the share of the history is one of all */
+
+    least = sizeof(ngx_http_reco_zone_t)
+            * NGX_HTTP_RECO_HISTORY_SHARE / (NGX_HTTP_RECO_HISTORY_SHARE - 1)
+            + 1;
 
     zone = (size < least) ? NULL : ngx_slab_calloc(shpool, size);
 
@@ -334,7 +339,7 @@ ngx_http_reco_zone_facts(ngx_pool_t *pool, reco_count_t **counts, uint32_t *n)
     for (i = 1; i < NGX_HTTP_RECO_KIND_LABELS; i++) {
         label = &zone->kinds[i];
 
-        if (label->ready) {
+        if (ngx_http_reco_label_ready(label)) {
             (*counts)[*n].name.data = (char *) label->text;
             (*counts)[*n].name.len = label->text_len;
             (*counts)[*n].count = label->count;
@@ -383,7 +388,7 @@ ngx_http_reco_label(ngx_http_reco_zone_t *zone, ngx_http_reco_label_t *labels,
             continue;
         }
 
-        if (!label->ready) {
+        if (!ngx_http_reco_label_ready(label)) {
             label->model_len = model.len;
             label->text_len = text.len;
             ngx_memcpy(label->model, model.data, model.len);

@@ -134,13 +134,38 @@ struct ngx_http_reco_zone_s {
     ngx_http_reco_generation_t  served[NGX_HTTP_RECO_MODEL_LABELS];
     ngx_http_reco_verified_t    verified[NGX_HTTP_RECO_IDENTITIES];
 
-    ngx_atomic_t                history_head;  /* records ever written */
-    ngx_uint_t                  nhistory;      /* slots of the ring ... */
-    size_t                      history_at;    /* ... that many bytes on */
+    /* records ever written; in a line of its own, since every decision of
+     * every model reads what comes after it */
+    ngx_atomic_t                history_head
+                              __attribute__((aligned(NGX_HTTP_RECO_LINE)));
+
+    /* slots of the ring, that many bytes on */
+    ngx_uint_t                  nhistory
+                              __attribute__((aligned(NGX_HTTP_RECO_LINE)));
+    size_t                      history_at;
 
     ngx_uint_t                  nsets;
     ngx_http_reco_set_t         sets[1];       /* nsets */
 };
+
+
+/* Sequence numbers and flags: ngx_memory_barrier() waits for the stores of this
+ * processor too, which they do not need. */
+#define ngx_http_reco_acquire()      __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define ngx_http_reco_release()      __atomic_thread_fence(__ATOMIC_RELEASE)
+
+
+/* Whether the label has its text, which is read after this. */
+static ngx_inline ngx_uint_t
+ngx_http_reco_label_ready(ngx_http_reco_label_t *label)
+{
+    ngx_uint_t  ready;
+
+    ready = label->ready;
+    ngx_http_reco_acquire();
+
+    return ready;
+}
 
 
 /* This worker's zone, or NULL. */
