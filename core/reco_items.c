@@ -1,30 +1,41 @@
 /*
  * reco_items.c - from a strategy to a slate of items.
  *
- * The strategy's lists are added up into candidates, kept as a heap by the
- * score that each could have at most. An item's record is looked up when it
- * comes to the top, so that of a thousand candidates a few are looked up, and
- * what comes out is still the order of all of them.
+ * The strategy's lists are added up into candidates. The best of them, by the
+ * score that each could have at most, are made a heap, and an item's record is
+ * looked up when it comes to the top: of a thousand candidates some tens are
+ * ordered and a few looked up, and what comes out is still the order of all of
+ * them. When the few run out, all are made the heap.
  *
  * Work is bounded: RECO_MAX_CANDIDATES different items, MAX_ENTRIES entries of
- * lists. What is over is left out, always the same. Nothing here outlives a
- * call, and nothing allocates.
+ * lists, MAX_FILL items that "fill" looks up. What is over is left out, always
+ * the same. Nothing here outlives a call, and nothing allocates.
  */
 
 #include "reco_items.h"
+#include "reco_record.h"
 
 #include <string.h>
 
-#define MAX_HISTORY     128         /* ids in a word of 255 bytes */
 #define MAX_ENTRIES     (16 * RECO_MAX_CANDIDATES)
-#define MAX_SCORE       1e12        /* of an entry; sums stay finite */
+#define MAX_FILL        RECO_MAX_CANDIDATES
 
-#define NSLOTS          (2 * RECO_MAX_CANDIDATES)
+#define MIN_SLOTS_LOG2  8
+#define MAX_SLOTS_LOG2  13
 #define LOOKED_UP       0x80000000u /* in a candidate's item: its score is
                                        final, and it may be shown */
 
+/* Scores are counted in buckets, the best one's first, eight between a score
+ * and half of it. */
+#define NBUCKETS        64
+#define BUCKET_SHIFT    49          /* exponent and 3 bits of the fraction */
+#define SPARE           16          /* candidates, for those not to be shown */
+
+_Static_assert(sizeof(((reco_items_scratch_t *) 0)->slots)
+               == sizeof(uint16_t) << MAX_SLOTS_LOG2, "all of them");
 _Static_assert(RECO_MAX_CANDIDATES < UINT16_MAX, "an index and 1 in a slot");
-_Static_assert(MAX_HISTORY > RECO_MAX_ID / 2, "one byte and a blank each");
+_Static_assert(RECO_MAX_KEYS > RECO_MAX_ID / 2, "one byte and a blank each");
+_Static_assert(RECO_MAX_KEYS >= RECO_MAX_CART, "an item each");
 
 typedef struct {
     const reco_model_t      *model;
@@ -37,9 +48,16 @@ typedef struct {
     uint32_t                 barred[2 * RECO_MAX_CART];     /* cart's first */
 
     uint32_t                 entries;           /* may still be read */
-    uint32_t                 n;                 /* candidates */
-    reco_list_entry_t       *heap;              /* candidates */
+    uint32_t                 lookups;           /* "fill" may still do */
+    uint32_t                 n;                 /* candidates, or of the heap */
+    reco_list_entry_t       *heap;
     uint16_t                *slots;             /* of an item: index + 1 */
+    uint32_t                 slots_log2;        /* 0: no table yet */
+    uint32_t                 rest;              /* candidates that are not of
+                                                   the heap, and where */
+    uint32_t                 rest_at;
+    double                   least;             /* the heap has all that may
+                                                   have that much */
     reco_str_t               taste;             /* preferred category */
     double                   factor;            /* >= 1: what it multiplies */
     reco_item_slate_t       *out;
@@ -104,14 +122,17 @@ bar_request(select_t *s, const reco_request_t *request)
 
 /* ---- keys of lists ------------------------------------------------------ */
 
-/* Adds a key that is not there yet. */
+/* Adds a key that is not there yet. Ids tend to differ at the end. */
 static uint32_t
 key_add(reco_str_t *keys, uint32_t n, reco_str_t key)
 {
     uint32_t  i;
 
     for (i = 0; i < n; i++) {
-        if (reco_str_equal(keys[i], key)) {
+        if (keys[i].len == key.len
+            && keys[i].data[key.len - 1] == key.data[key.len - 1]
+            && memcmp(keys[i].data, key.data, key.len) == 0)
+        {
             return n;
         }
     }
@@ -122,12 +143,12 @@ key_add(reco_str_t *keys, uint32_t n, reco_str_t key)
 }
 
 static uint32_t
-keys_of_categories(const select_t *s, reco_str_t *keys)
+keys_of_categories(const select_t *s, reco_str_t *keys, uint32_t max)
 {
     uint32_t     i, n;
     reco_item_t  item;
 
-    for (i = n = 0; i < s->ncart; i++) {
+    for (i = n = 0; i < s->ncart && n < max; i++) {
         if (item_get(s, s->barred[i], &item) && item.category.len > 0) {
             n = key_add(keys, n, item.category);
         }
@@ -138,7 +159,7 @@ keys_of_categories(const select_t *s, reco_str_t *keys)
 
 /* Ids in the customer's record, separated by blanks. */
 static uint32_t
-keys_of_history(const select_t *s, reco_str_t *keys)
+keys_of_history(const select_t *s, reco_str_t *keys, uint32_t max)
 {
     uint32_t      n;
     const char   *p, *end, *start;
@@ -152,10 +173,10 @@ keys_of_history(const select_t *s, reco_str_t *keys)
     n = 0;
     end = v.word.data + v.word.len;
 
-    for (p = v.word.data; p < end; p++) {
+    for (p = v.word.data; p < end && n < max; p++) {
         for (start = p; p < end && *p != ' '; p++) { /* void */ }
 
-        if (p > start && n < MAX_HISTORY) {
+        if (p > start) {
             n = key_add(keys, n, (reco_str_t) { start,
                                                 (size_t) (p - start) });
         }
@@ -166,8 +187,9 @@ keys_of_history(const select_t *s, reco_str_t *keys)
 
 static uint32_t
 keys_of(const select_t *s, const reco_candidates_t *c,
-    reco_str_t keys[MAX_HISTORY])
+    reco_str_t keys[RECO_MAX_KEYS])
 {
+    uint32_t             n;
     const reco_value_t  *v;
 
     switch (c->by) {
@@ -186,86 +208,152 @@ keys_of(const select_t *s, const reco_candidates_t *c,
         return v->kind == RECO_VALUE_WORD ? 1 : 0;
 
     case RECO_BY_CART:
-        memcpy(keys, s->cart, s->ncart * sizeof(reco_str_t));
-        return s->ncart;
+        n = s->ncart < c->keys ? s->ncart : c->keys;
+        memcpy(keys, s->cart, n * sizeof(reco_str_t));
+        return n;
 
     case RECO_BY_CART_CATEGORY:
-        return keys_of_categories(s, keys);
+        return keys_of_categories(s, keys, c->keys);
 
     case RECO_BY_HISTORY:
-        return keys_of_history(s, keys);
+        return keys_of_history(s, keys, c->keys);
     }
 
     return 0;
 }
 
+/* The list's first entries: as many as the spec wants and the work allows. */
 static bool
-list_get(const select_t *s, reco_str_t name, reco_str_t key,
+list_get(select_t *s, const reco_candidates_t *c, reco_str_t key,
     reco_list_t *list)
 {
-    return s->model->items_source->list(s->model->lookup_data, name, key,
-                                        list);
-}
-
-/* The list's next entry that can be one; a damaged file may hold any. */
-static bool
-entry_next(select_t *s, const reco_list_t *list, uint32_t *at,
-    reco_list_entry_t *e)
-{
-    while (*at < list->n && s->entries > 0) {
-        s->entries--;
-        *e = reco_list_entry(list, (*at)++);
-
-        if (!(e->item & LOOKED_UP) && e->score >= 0 && e->score <= MAX_SCORE) {
-            return true;
-        }
+    if (!s->model->items_source->list(s->model->lookup_data, c->list, key,
+                                      list))
+    {
+        return false;
     }
 
-    return false;
+    if (list->n > c->depth) {
+        list->n = c->depth;
+    }
+    if (list->n > s->entries) {
+        list->n = s->entries;
+    }
+
+    s->entries -= list->n;
+
+    return true;
+}
+
+/* A damaged file may hold any. */
+static inline bool
+entry_is_sound(const reco_list_entry_t *e)
+{
+    return !(e->item & LOOKED_UP) && e->score >= 0
+           && e->score <= RECO_MAX_SCORE;
 }
 
 /* ---- candidates --------------------------------------------------------- */
 
-static void
-candidate_add(select_t *s, uint32_t item, double score)
+/* Where the item is, or would be. Whether a slot is free cannot be predicted,
+ * whether another item is there can: that is the only branch. */
+static inline uint32_t
+slot_find(const uint16_t *slots, uint32_t log2,
+    const reco_list_entry_t *candidates, uint32_t item)
 {
-    uint32_t  i;
+    uint32_t  i, used;
 
-    for (i = item * 2654435761u >> 16;
-         s->slots[i % NSLOTS] != 0;
-         i++)
-    {
-        if (s->heap[s->slots[i % NSLOTS] - 1].item == item) {
-            s->heap[s->slots[i % NSLOTS] - 1].score += score;
-            return;
+    i = item * 2654435761u >> (32 - log2);
+
+    for ( ;; ) {
+        used = slots[i];
+
+        if ((uint64_t) used * (candidates[used - (used > 0)].item ^ item)
+            == 0)
+        {
+            return i;
         }
+
+        i = (i + 1) & ((1u << log2) - 1);
+    }
+}
+
+/* Makes a table for so many more candidates: nearly empty, so that few items
+ * meet, and small for a few, as it must be cleared. */
+static void
+slots_grow(select_t *s, uint32_t more)
+{
+    uint32_t  i, log2;
+
+    for (log2 = MIN_SLOTS_LOG2;
+         log2 < MAX_SLOTS_LOG2 && 1u << log2 < 8 * (s->n + more);
+         log2++)
+    {
+        /* void */
     }
 
-    if (s->n < RECO_MAX_CANDIDATES) {
-        s->heap[s->n] = (reco_list_entry_t) { item, score };
-        s->slots[i % NSLOTS] = (uint16_t) ++s->n;
+    if (log2 <= s->slots_log2) {
+        return;
     }
+
+    s->slots_log2 = log2;
+    memset(s->slots, 0, sizeof(s->slots[0]) << log2);
+
+    for (i = 0; i < s->n; i++) {
+        s->slots[slot_find(s->slots, log2, s->heap, s->heap[i].item)] =
+            (uint16_t) (i + 1);
+    }
+}
+
+/* The next candidate is written down in any case, and counted if it is new. */
+static void
+list_add(select_t *s, const reco_list_t *list, double weight)
+{
+    uint32_t            i, at, slot, is_new, n = s->n, log2 = s->slots_log2;
+    uint16_t           *slots = s->slots;
+    const uint8_t      *p = list->entries;
+    reco_list_entry_t   e, *candidates = s->heap;
+
+    for (i = 0; i < list->n; i++, p += RECO_LIST_ENTRY) {
+        e = reco_list_entry_at(p);
+
+        if (!entry_is_sound(&e) || e.score == 0) {
+            continue;
+        }
+
+        slot = slot_find(slots, log2, candidates, e.item);
+        is_new = slots[slot] == 0;
+
+        if (n == RECO_MAX_CANDIDATES) {
+            if (!is_new) {
+                candidates[slots[slot] - 1].score += weight * e.score;
+            }
+            continue;
+        }
+
+        candidates[n] = (reco_list_entry_t) { e.item, 0 };
+        at = slots[slot] - 1u + is_new * (n + 1);
+        candidates[at].score += weight * e.score;
+        slots[slot] = (uint16_t) (at + 1);
+        n += is_new;
+    }
+
+    s->n = n;
 }
 
 static void
 candidates_add(select_t *s, const reco_candidates_t *c)
 {
-    uint32_t           i, n, at;
-    reco_str_t         keys[MAX_HISTORY];
-    reco_list_t        list;
-    reco_list_entry_t  e;
+    uint32_t     i, n;
+    reco_str_t   keys[RECO_MAX_KEYS];
+    reco_list_t  list;
 
     n = keys_of(s, c, keys);
 
-    for (i = 0; i < n; i++) {
-        if (!list_get(s, c->list, keys[i], &list)) {
-            continue;
-        }
-
-        for (at = 0; entry_next(s, &list, &at, &e); ) {
-            if (e.score > 0) {
-                candidate_add(s, e.item, c->weight * e.score);
-            }
+    for (i = 0; i < n && s->entries > 0; i++) {
+        if (list_get(s, c, keys[i], &list)) {
+            slots_grow(s, list.n * (n - i));
+            list_add(s, &list, c->weight);
         }
     }
 }
@@ -315,12 +403,106 @@ sift_down(select_t *s, uint32_t i)
 }
 
 static void
+heap_make(select_t *s)
+{
+    uint32_t  i;
+
+    for (i = s->n / 2; i-- > 0; ) {
+        sift_down(s, i);
+    }
+}
+
+static void
 heap_drop(select_t *s)
 {
     s->heap[0] = s->heap[--s->n];
 
     if (s->n > 0) {
         sift_down(s, 0);
+    }
+}
+
+/* Scores are not negative: their bits are in their order. */
+static uint64_t
+bits_of(double score)
+{
+    uint64_t  bits;
+
+    memcpy(&bits, &score, sizeof(bits));
+
+    return bits;
+}
+
+/* A score that 'wanted' candidates or some more have; 0: all may be needed. */
+static double
+score_of_best(const select_t *s, uint32_t wanted)
+{
+    double    score = 0;
+    uint32_t  i, found, count[NBUCKETS] = { 0 };
+    uint64_t  bucket, best;
+
+    for (i = 0; i < s->n; i++) {
+        score = s->heap[i].score > score ? s->heap[i].score : score;
+    }
+
+    best = bits_of(score);
+
+    for (i = 0; i < s->n; i++) {
+        bucket = (best - bits_of(s->heap[i].score)) >> BUCKET_SHIFT;
+        if (bucket < NBUCKETS) {
+            count[bucket]++;
+        }
+    }
+
+    for (bucket = found = 0; bucket < NBUCKETS && found < wanted; bucket++) {
+        found += count[bucket];
+    }
+
+    if (found < wanted || best < bucket << BUCKET_SHIFT) {
+        return 0;
+    }
+
+    best -= (bucket << BUCKET_SHIFT) - 1;
+    memcpy(&score, &best, sizeof(score));
+
+    return score;
+}
+
+/* The heap of the best candidates; the others are behind it. */
+static void
+heap_of_best(select_t *s, uint32_t wanted)
+{
+    uint32_t           i, n;
+    reco_list_entry_t  c;
+
+    s->least = s->n > 2 * wanted ? score_of_best(s, wanted) : 0;
+
+    for (i = n = 0; i < s->n; i++) {
+        if (bound(s, &s->heap[i]) >= s->least) {
+            c = s->heap[n];
+            s->heap[n++] = s->heap[i];
+            s->heap[i] = c;
+        }
+    }
+
+    s->rest = s->n - n;
+    s->rest_at = n;
+    s->n = n;
+
+    heap_make(s);
+}
+
+/* Brings in the others when one of them could be better than the top. */
+static void
+heap_complete(select_t *s)
+{
+    if (s->rest > 0 && (s->n == 0 || bound(s, &s->heap[0]) < s->least)) {
+        memmove(&s->heap[s->n], &s->heap[s->rest_at],
+                s->rest * sizeof(s->heap[0]));
+        s->n += s->rest;
+        s->rest = 0;
+
+        heap_make(s);
     }
 }
 
@@ -370,34 +552,39 @@ take_top(select_t *s)
 
     if (!may_show(s, index, &item)) {
         heap_drop(s);
-
-    } else if (!(top->item & LOOKED_UP)) {
-        if (s->taste.len > 0 && reco_str_equal(item.category, s->taste)) {
-            top->score *= s->factor;
-        }
-
-        top->item |= LOOKED_UP;
-        sift_down(s, 0);
-
-    } else {
-        if (has_room(s, &item)) {
-            show(s, index, top->score, &item);
-        }
-
-        heap_drop(s);
+        return;
     }
+
+    if (!(top->item & LOOKED_UP)) {
+        top->item |= LOOKED_UP;
+
+        if (s->factor > 1 && !reco_str_equal(item.category, s->taste)) {
+            sift_down(s, 0);            /* by less than it might have had */
+            return;
+        }
+
+        top->score *= s->factor;
+    }
+
+    if (has_room(s, &item)) {
+        show(s, index, top->score, &item);
+    }
+
+    heap_drop(s);
 }
 
 static void
 take_candidates(select_t *s)
 {
-    uint32_t  i;
+    heap_of_best(s, 2 * s->model->items.slate + s->nbarred + SPARE);
 
-    for (i = s->n / 2; i-- > 0; ) {
-        sift_down(s, i);
-    }
+    while (s->out->n < s->model->items.slate) {
+        heap_complete(s);
 
-    while (s->n > 0 && s->out->n < s->model->items.slate) {
+        if (s->n == 0) {
+            break;
+        }
+
         take_top(s);
     }
 }
@@ -417,31 +604,44 @@ is_shown(const select_t *s, uint32_t index)
 }
 
 static void
-fill(select_t *s, const reco_candidates_t *c)
+fill_from(select_t *s, const reco_list_t *list)
 {
-    uint32_t           i, n, at;
-    reco_str_t         keys[MAX_HISTORY];
-    reco_list_t        list;
+    uint32_t           i;
     reco_item_t        item;
     reco_list_entry_t  e;
 
-    n = keys_of(s, c, keys);
+    for (i = 0; i < list->n && s->out->n < s->model->items.slate; i++) {
+        e = reco_list_entry(list, i);
 
-    for (i = 0; i < n; i++) {
-        if (!list_get(s, c->list, keys[i], &list)) {
+        if (!entry_is_sound(&e) || is_shown(s, e.item)) {
             continue;
         }
 
-        for (at = 0;
-             s->out->n < s->model->items.slate
-             && entry_next(s, &list, &at, &e); )
-        {
-            if (!is_shown(s, e.item) && may_show(s, e.item, &item)
-                && has_room(s, &item))
-            {
-                show(s, e.item, e.score, &item);
-                s->out->filled++;
-            }
+        if (s->lookups == 0) {
+            return;
+        }
+
+        s->lookups--;
+
+        if (may_show(s, e.item, &item) && has_room(s, &item)) {
+            show(s, e.item, e.score, &item);
+            s->out->filled++;
+        }
+    }
+}
+
+static void
+fill(select_t *s, const reco_candidates_t *c)
+{
+    uint32_t     i, n;
+    reco_str_t   keys[RECO_MAX_KEYS];
+    reco_list_t  list;
+
+    n = keys_of(s, c, keys);
+
+    for (i = 0; i < n && s->out->n < s->model->items.slate; i++) {
+        if (list_get(s, c, keys[i], &list)) {
+            fill_from(s, &list);
         }
     }
 }
@@ -459,7 +659,7 @@ set_taste(select_t *s)
     if (items->prefer >= 0) {
         v = &s->features->value[items->prefer];
 
-        if (v->kind == RECO_VALUE_WORD) {
+        if (v->kind == RECO_VALUE_WORD && v->word.len > 0) {
             s->factor = 1 + items->boost;
             s->taste = v->word;
         }
@@ -476,8 +676,8 @@ reco_items_select(const reco_model_t *model, uint16_t action,
     uint32_t                  i;
     select_t                  s = {
         .model = model, .features = f, .customer = customer,
-        .entries = MAX_ENTRIES, .heap = scratch->candidates,
-        .slots = scratch->slots, .out = out,
+        .entries = MAX_ENTRIES, .lookups = MAX_FILL,
+        .heap = scratch->candidates, .slots = scratch->slots, .out = out,
     };
     const reco_strategy_t    *from;
     const reco_items_spec_t  *items = &model->items;
@@ -495,7 +695,6 @@ reco_items_select(const reco_model_t *model, uint16_t action,
 
     if (strategy >= 0) {
         from = &items->strategies[strategy];
-        memset(scratch->slots, 0, sizeof(scratch->slots));
 
         for (i = 0; i < from->nfrom; i++) {
             candidates_add(&s, &from->from[i]);

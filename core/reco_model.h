@@ -283,12 +283,19 @@ typedef enum {
     RECO_BY_HISTORY             /* ... and each item of the customer's history */
 } reco_list_by_t;
 
+/* Ids in a customer's history, a word of RECO_MAX_ID bytes, at most. */
+#define RECO_MAX_KEYS           128
+
 typedef struct {
     reco_str_t      list;
     reco_list_by_t  by;
     reco_str_t      key;        /* BY_KEY */
     uint32_t        feature;    /* BY_FEATURE: a category without codes */
     double          weight;     /* > 0; 1 */
+    uint32_t        keys;       /* BY_CART and on: only the first so many,
+                                   1..RECO_MAX_KEYS; that */
+    uint32_t        depth;      /* only the first so many entries of a list,
+                                   1..RECO_MAX_LIST; that */
 } reco_candidates_t;
 
 /* An item's score is the sum over its lists of weight times its score there. */

@@ -166,6 +166,11 @@ void reco_list_pack(const reco_list_entry_t *entries, uint32_t n,
 /* False unless there are 1 to RECO_MAX_LIST whole entries. They are not looked
  * at: who reads one expects any item and any score. */
 bool reco_list_unpack(const uint8_t *data, size_t len, reco_list_t *list);
+static inline reco_list_entry_t
+reco_list_entry_at(const uint8_t *p)
+{
+    return (reco_list_entry_t) { reco_get_u32(p), reco_get_f64(p + 4) };
+}
 /* What a list must not have (items from 'nitems' on, scores below 0 or above
  * RECO_MAX_SCORE, another order, an item twice), or NULL. */
 const char *reco_list_fault(const reco_list_t *list, uint32_t nitems);

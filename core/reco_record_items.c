@@ -127,9 +127,7 @@ reco_list_unpack(const uint8_t *data, size_t len, reco_list_t *list)
 reco_list_entry_t
 reco_list_entry(const reco_list_t *list, uint32_t i)
 {
-    const uint8_t  *p = list->entries + (size_t) i * RECO_LIST_ENTRY;
-
-    return (reco_list_entry_t) { reco_get_u32(p), reco_get_f64(p + 4) };
+    return reco_list_entry_at(list->entries + (size_t) i * RECO_LIST_ENTRY);
 }
 
 /* Whether the item is new to the set, which has room for a list. */

@@ -74,59 +74,77 @@ read_by(reco_spec_t *sp, const json_t *value, reco_candidates_t *c)
 }
 
 
+/* Which lists of that name. */
+static bool
+read_which(reco_spec_t *sp, const json_t *obj, reco_candidates_t *c)
+{
+    size_t         mark;
+    const json_t  *by = json_object_get(obj, "by");
+
+    c->by = RECO_BY_NOTHING;
+
+    if (json_object_get(obj, "key") != NULL) {
+        c->by = RECO_BY_KEY;
+    }
+
+    if (by != NULL) {
+        mark = reco_spec_push(sp, "by");
+
+        if (c->by == RECO_BY_KEY) {
+            return reco_spec_fail(sp, "is not for a list with a \"key\"");
+        }
+
+        if (!read_by(sp, by, c)) {
+            return false;
+        }
+
+        reco_spec_pop(sp, mark);
+    }
+
+    if (c->by < RECO_BY_CART && json_object_get(obj, "keys") != NULL) {
+        reco_spec_push(sp, "keys");
+        return reco_spec_fail(sp, "is for lists by cart, cart.category or "
+                              "history");
+    }
+
+    return true;
+}
+
+
 static bool
 read_candidates(reco_spec_t *sp, const json_t *obj, bool weighted,
     reco_candidates_t *c)
 {
-    size_t         mark;
-    const json_t  *by, *key;
-
-    static const char *const  names[] = { "list", "key", "by", NULL };
+    static const char *const  names[] = {
+        "list", "key", "by", "keys", "depth", NULL
+    };
     static const char *const  weighted_names[] = {
-        "list", "key", "by", "weight", NULL
+        "list", "key", "by", "keys", "depth", "weight", NULL
     };
 
-    c->by = RECO_BY_NOTHING;
     c->weight = 1;
+    c->keys = RECO_MAX_KEYS;
+    c->depth = RECO_MAX_LIST;
 
     if (!reco_spec_object(sp, obj, weighted ? weighted_names : names)
         || !reco_spec_member_id(sp, obj, "list", true, &c->list)
         || !reco_spec_member_id(sp, obj, "key", false, &c->key)
         || !reco_spec_member_number(sp, obj, "weight", 0, MAX_WEIGHT,
-                                    &c->weight))
+                                    &c->weight)
+        || !reco_spec_member_integer(sp, obj, "keys", 1, RECO_MAX_KEYS,
+                                     &c->keys)
+        || !reco_spec_member_integer(sp, obj, "depth", 1, RECO_MAX_LIST,
+                                     &c->depth))
     {
         return false;
     }
-
-    key = json_object_get(obj, "key");
-    by = json_object_get(obj, "by");
 
     if (!(c->weight > 0)) {
         reco_spec_push(sp, "weight");
         return reco_spec_fail(sp, "must be above 0");
     }
 
-    if (key != NULL) {
-        c->by = RECO_BY_KEY;
-    }
-
-    if (by == NULL) {
-        return true;
-    }
-
-    mark = reco_spec_push(sp, "by");
-
-    if (key != NULL) {
-        return reco_spec_fail(sp, "is not for a list with a \"key\"");
-    }
-
-    if (!read_by(sp, by, c)) {
-        return false;
-    }
-
-    reco_spec_pop(sp, mark);
-
-    return true;
+    return read_which(sp, obj, c);
 }
 
 

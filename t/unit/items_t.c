@@ -320,6 +320,57 @@ test_nothing_to_show(void **state)
     reco_snapshot_close(s);
 }
 
+/* Only the first lists, and the first entries of each. */
+static void
+test_keys_and_depth(void **state)
+{
+    reco_snapshot_t  *s;
+
+    (void) state;
+
+    s = shop(CART_HEAD ", \"items\": {\"slate\": 3, \"history\": \"bought\","
+             " \"strategies\": {"
+             "  \"low\": [{\"list\": \"price\", \"key\": \"low\","
+             "             \"depth\": 2}],"
+             "  \"match\": [{\"list\": \"category\", \"keys\": 1,"
+             "               \"by\": \"cart.category\"}],"
+             "  \"personal\": [{\"list\": \"also_bought\", \"keys\": 2,"
+             "                  \"by\": \"cart\", \"depth\": 2}],"
+             "  \"popular\": [{\"list\": \"also_bought\", \"keys\": 1,"
+             "                 \"by\": \"history\"}]},"
+             " \"fill\": [{\"list\": \"popular\", \"depth\": 1}]}}");
+
+    ask();
+    choose(s, LOW, "");
+    assert_slate(1, { TEA, 0.5 }, { BULB, 0.5 }, { MUG, 1 });
+
+    /* tea is of the kitchen, bulb of the light; tea itself is in the cart */
+    ask();
+    cart("tea");
+    cart("bulb");
+    choose(s, MATCH, "");
+    assert_slate(0, { MUG, 0.8 });
+
+    /* an id that no item has and one that is there twice do not count: mug's
+     * list and tea's, not the rake's (tea); mug's without its third entry (a
+     * red one). The lamp is in both, mug and tea are in the cart. */
+    ask();
+    cart("nowhere");
+    cart("mug");
+    cart("mug");
+    cart("tea");
+    cart("rake");
+    choose(s, PERSONAL, "");
+    assert_slate(0, { LAMP, 0.5 });
+
+    /* of lamp, rake, nowhere */
+    ask();
+    choose(s, POPULAR, "ann");
+    assert_slate(1, { BULB, 1 }, { MUG, 1 });
+
+    reco_snapshot_close(s);
+}
+
 /* ---- the long way ------------------------------------------------------- */
 
 enum { MANY = 400, LISTS = 12, LENGTH = 200 };
@@ -542,6 +593,7 @@ main(void)
         cmocka_unit_test(test_fill),
         cmocka_unit_test(test_unknown_ids),
         cmocka_unit_test(test_nothing_to_show),
+        cmocka_unit_test(test_keys_and_depth),
         cmocka_unit_test(test_long_way),
         cmocka_unit_test(test_bounds),
     };

@@ -51,6 +51,8 @@ test_all(void **state)
     assert_int_equal(c[0].by, RECO_BY_KEY);
     assert_str(c[0].key, "low");
     assert_true(c[0].weight == 1);
+    assert_int_equal(c[0].keys, 128);
+    assert_int_equal(c[0].depth, 1024);
 
     c = m->items.strategies[m->items.by_action[MATCH]].from;
     assert_int_equal(m->items.strategies[m->items.by_action[MATCH]].nfrom, 2);
@@ -104,6 +106,29 @@ test_least(void **state)
     reco_model_free(m);
 }
 
+static void
+test_keys_and_depth(void **state)
+{
+    reco_model_t             *m;
+    const reco_candidates_t  *c;
+
+    (void) state;
+
+    m = bound(SPEC("{\"slate\": 1, \"history\": \"bought\", \"strategies\":"
+                   " {\"low\": [{\"list\": \"a\", \"by\": \"cart\","
+                   " \"keys\": 1, \"depth\": 1024}, {\"list\": \"a\","
+                   " \"by\": \"cart.category\", \"keys\": 2}]},"
+                   " \"fill\": [{\"list\": \"a\", \"by\": \"history\","
+                   " \"keys\": 128, \"depth\": 1}]}"));
+    c = m->items.strategies[0].from;
+    assert_int_equal(c[0].keys, 1);
+    assert_int_equal(c[0].depth, 1024);
+    assert_int_equal(c[1].keys, 2);
+    assert_int_equal(m->items.fill[0].keys, 128);
+    assert_int_equal(m->items.fill[0].depth, 1);
+    reco_model_free(m);
+}
+
 static const struct {
     const char  *items;
     const char  *path;
@@ -147,6 +172,27 @@ static const struct {
       " \"weight\": 0}]}}", "$.items.strategies.low[0].weight" },
     { "{\"slate\": 1, \"strategies\": {\"low\": [{\"list\": \"a\","
       " \"weight\": 1e7}]}}", "$.items.strategies.low[0].weight" },
+    { "{\"slate\": 1, \"strategies\": {\"low\": [{\"list\": \"a\","
+      " \"by\": \"cart\", \"keys\": 0}]}}",
+      "$.items.strategies.low[0].keys" },
+    { "{\"slate\": 1, \"strategies\": {\"low\": [{\"list\": \"a\","
+      " \"by\": \"cart\", \"keys\": 129}]}}",
+      "$.items.strategies.low[0].keys" },
+    { "{\"slate\": 1, \"strategies\": {\"low\": [{\"list\": \"a\","
+      " \"by\": \"cart\", \"keys\": \"2\"}]}}",
+      "$.items.strategies.low[0].keys" },
+    { "{\"slate\": 1, \"strategies\": {\"low\": [{\"list\": \"a\","
+      " \"key\": \"b\", \"keys\": 1}]}}",
+      "$.items.strategies.low[0].keys" },
+    { "{\"slate\": 1, \"strategies\": {\"low\": [{\"list\": \"a\","
+      " \"by\": \"taste\", \"keys\": 1}]}}",
+      "$.items.strategies.low[0].keys" },
+    { "{\"slate\": 1, \"strategies\": {\"low\": [{\"list\": \"a\","
+      " \"depth\": 0}]}}", "$.items.strategies.low[0].depth" },
+    { "{\"slate\": 1, \"strategies\": {\"low\": [{\"list\": \"a\","
+      " \"depth\": 1025}]}}", "$.items.strategies.low[0].depth" },
+    { "{\"slate\": 1, \"strategies\": {}, \"fill\": [{\"list\": \"a\","
+      " \"keys\": 1}]}", "$.items.fill[0].keys" },
     { "{\"slate\": 1, \"strategies\": {}, \"fill\": []}", "$.items.fill" },
     { "{\"slate\": 1, \"strategies\": {}, \"fill\": [{\"list\": \"a\","
       " \"weight\": 2}]}", "$.items.fill[0].weight" },
@@ -232,6 +278,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_least),
+        cmocka_unit_test(test_keys_and_depth),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_features),
         cmocka_unit_test(test_unbindable),
