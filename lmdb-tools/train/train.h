@@ -64,6 +64,8 @@ typedef struct {
                                            report on back-off */
     const char      *checkpoint;        /* a file to go on from, or NULL */
 
+    const reco_snapshot_t  *before;     /* or NULL: its records of trainings
+                                           are carried on beside the base's */
     bool             no_history;        /* for snapshots that nobody serves:
                                            the log's recommendations and rewards
                                            are not written into it */
@@ -120,7 +122,10 @@ void train_note(const train_t *t);
 
 /* The model's history: what the base has, the log's recommendations and
  * rewards, and a record of this training, as far back as the spec keeps them.
- * Needs the algorithm's facts. False after a message. */
+ * Of the trainings in each thousandth of that time only the last is kept, so
+ * that one every half a second does not fill a snapshot. Needs the algorithm's
+ * facts. False after a message. */
+#define TRAIN_HISTORY_TRAININGS     1000
 bool train_history(train_t *t);
 
 /* These give the rows to the builder. False after a message. */

@@ -5,6 +5,7 @@
 
 #include "train_follow.h"
 
+#include "degenerate.h"
 #include "published.h"
 
 #include <dirent.h>
@@ -34,7 +35,8 @@ typedef struct {
 
     ledger_t                *ledger;
     ledger_tail_t          **tails;
-    ledger_taken_t           done;          /* what was published last */
+    ledger_taken_t           done;          /* what was published, or refused,
+                                               last */
     sigset_t                 signals;
 
     int                      lock;
@@ -42,6 +44,10 @@ typedef struct {
     char                     names[PUBLISHED_PATH]; /* of the published ones */
     char                   **published;     /* their files, oldest first */
     size_t                   npublished;
+
+    reco_manifest_t          current;       /* generation 0: none */
+    reco_snapshot_t         *served;        /* it, or NULL */
+    char                     served_file[PUBLISHED_PATH];
 
     uint64_t                 cycles;        /* that published */
     uint64_t                 failures;      /* in a row */
@@ -274,10 +280,68 @@ settle(follow_t *t)
            && ledger_close(t->ledger, &options) && t->ledger->n > 0;
 }
 
+static void
+close_served(follow_t *t)
+{
+    reco_snapshot_close(t->served);
+    t->served = NULL;
+    t->served_file[0] = '\0';
+}
+
+static bool
+is_own(const follow_t *t, const char *file)
+{
+    return t->cycles > 0 && t->npublished > 0
+           && strcmp(t->published[t->npublished - 1], file) == 0;
+}
+
+/* The current generation, whoever published it. One that cannot be read is no
+ * reason to keep it. */
+static bool
+open_served(follow_t *t)
+{
+    char           path[PUBLISHED_PATH];
+    reco_error_t   err;
+    reco_status_t  status = reco_manifest_read(t->f->dir, &t->current, &err);
+
+    if (status == RECO_NOT_FOUND) {
+        memset(&t->current, 0, sizeof(t->current));
+        close_served(t);
+        return true;
+    }
+
+    if (status != RECO_OK) {
+        tool_fail(t->f->dir, &err);
+        return false;
+    }
+
+    if (strcmp(t->current.file, t->served_file) == 0) {
+        return true;
+    }
+
+    close_served(t);
+    snprintf(t->served_file, sizeof(t->served_file), "%s", t->current.file);
+    snprintf(path, sizeof(path), "%s/%s", t->f->dir, t->current.file);
+
+    if ((!is_own(t, t->current.file) && !published_is_sound(path, &err))
+        || reco_snapshot_open(path, NULL, &t->served, &err) != RECO_OK)
+    {
+        tool_warn("%s: %s", path, err.message);
+        t->served = NULL;
+    }
+
+    return true;
+}
+
 static bool
 learn(follow_t *t, json_t **facts)
 {
     bool  ok;
+
+    t->options.before = t->served
+                        && reco_str_equal(reco_snapshot_model(t->served)->name,
+                                          t->model->model->name)
+                        ? t->served : NULL;
 
     if (t->f->models_path) {
         memset(&t->generations, 0, sizeof(t->generations));
@@ -298,22 +362,44 @@ learn(follow_t *t, json_t **facts)
     return ok;
 }
 
+/* What `reco publish` would refuse. The same records would only be refused
+ * again: it waits for new ones. */
+static bool
+is_degenerate(follow_t *t, ledger_taken_t taken)
+{
+    bool              ok;
+    size_t            i;
+    json_t           *reason, *reasons = json_array();
+    reco_error_t      err;
+    reco_snapshot_t  *next = NULL;
+
+    if (reco_snapshot_open(t->next, NULL, &next, &err) != RECO_OK) {
+        tool_fail(t->next, &err);
+        json_decref(reasons);
+        return true;
+    }
+
+    ok = degenerate_reasons(next, t->next, t->served, reasons);
+    reco_snapshot_close(next);
+
+    json_array_foreach(reasons, i, reason) {
+        tool_error("%s: refused: %s", t->f->dir, json_string_value(reason));
+        t->done = taken;
+        ok = false;
+    }
+
+    json_decref(reasons);
+
+    return !ok;
+}
+
 static bool
 publish(follow_t *t, reco_manifest_t *m)
 {
-    uint64_t         parent = 0;
-    reco_error_t     err;
-    reco_status_t    status;
-    reco_manifest_t  current;
+    reco_error_t  err;
 
-    status = reco_manifest_read(t->f->dir, &current, &err);
-    if (status == RECO_OK) {
-        parent = current.generation;
-    }
-
-    if ((status != RECO_OK && status != RECO_NOT_FOUND)
-        || reco_publish(t->f->dir, t->next, parent, tool_now_ms(), m, &err)
-           != RECO_OK)
+    if (reco_publish(t->f->dir, t->next, t->current.generation, tool_now_ms(),
+                     m, &err) != RECO_OK)
     {
         tool_fail(t->f->dir, &err);
         return false;
@@ -400,11 +486,11 @@ cycle(follow_t *t)
     }
 
     t->times.settle = lap(&since);
-    ok = learn(t, &facts);
+    ok = open_served(t) && learn(t, &facts);
     t->times.learn = lap(&since);
 
     if (ok) {
-        ok = publish(t, &m);
+        ok = !is_degenerate(t, taken) && publish(t, &m);
         t->times.publish = lap(&since);
     }
 
@@ -518,6 +604,7 @@ end(follow_t *t)
 
     free(t->tails);
     free(t->published);
+    close_served(t);
     ledger_free(t->ledger);
     free(t->name);
 

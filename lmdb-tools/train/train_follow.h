@@ -9,6 +9,11 @@
  * record, of whatever node and model, is later: while nothing is logged,
  * nothing ages. Records of times to come wait for them.
  *
+ * What `reco publish` refuses is not published either (degenerate.h): it says
+ * why and goes on when there are new records. The generation that is served,
+ * whoever published it, is what it is compared with, and where the history of
+ * trainings is carried on from.
+ *
  * DIR/.follow holds a lock, the snapshot in the making and the names of the
  * generations that followers published; one that is killed leaves nothing but
  * a file there, which the next one removes. Its generation is published whole

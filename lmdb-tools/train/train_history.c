@@ -1,7 +1,9 @@
 /*
  * train_history.c - the model's history in a snapshot: recommendations and
- * rewards from the log, one record for each training, carried on from the
- * base. Each kind is kept as long as the spec says, before the as-of time.
+ * rewards from the log, records of trainings, carried on from the base and,
+ * these alone, from the generation before: recommendations and rewards the log
+ * has itself, valued anew. Each kind is kept as long as the spec says, before
+ * the as-of time.
  */
 
 #include "train.h"
@@ -10,9 +12,17 @@
 #include <string.h>
 
 typedef struct {
-    train_t       *t;
-    reco_error_t   err;
-    reco_status_t  status;
+    reco_history_t  h;
+    size_t          order;          /* in which they came: of equal time the
+                                       last one says what is known now */
+} training_t;
+
+typedef struct {
+    train_t         *t;
+    training_t      *trainings;
+    size_t           ntrainings, room;
+    reco_error_t     err;
+    reco_status_t    status;
 } writing_t;
 
 static bool
@@ -39,10 +49,117 @@ add(writing_t *w, const reco_history_t *h)
     return w->status == RECO_OK;
 }
 
+/* ---- trainings ---------------------------------------------------------- */
+
+static uint64_t
+slot_of(const writing_t *w, uint64_t time_ms)
+{
+    uint64_t  width = w->t->model->history.agent_ms / TRAIN_HISTORY_TRAININGS;
+
+    return time_ms / (width > 0 ? width : 1);
+}
+
+static void
+keep_training(writing_t *w, const reco_history_t *h)
+{
+    if (!is_kept(w->t, RECO_HISTORY_AGENT, h->time_ms)) {
+        return;
+    }
+
+    if (w->ntrainings == w->room) {
+        w->room = w->room ? 2 * w->room : 64;
+        w->trainings = tool_realloc(w->trainings,
+                                    w->room * sizeof(*w->trainings));
+    }
+
+    w->trainings[w->ntrainings] = (training_t) { *h, w->ntrainings };
+    w->ntrainings++;
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+    const training_t  *x = a, *y = b;
+
+    if (x->h.time_ms != y->h.time_ms) {
+        return x->h.time_ms < y->h.time_ms ? -1 : 1;
+    }
+
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+static bool
+carry_training(void *data, const reco_history_t *h)
+{
+    keep_training(data, h);
+
+    return true;
+}
+
+static void
+keep_this(writing_t *w)
+{
+    json_t          *epsilon = json_object_get(w->t->facts, "epsilon");
+    const char      *name = json_string_value(
+                         json_object_get(w->t->facts, "algorithm"));
+    reco_history_t   h = {
+        .kind = RECO_HISTORY_AGENT, .time_ms = w->t->ledger->as_of_ms,
+        .action = { name, strlen(name) }, .count = w->t->states,
+        .value = json_is_number(epsilon) ? json_number_value(epsilon) : NAN
+    };
+
+    keep_training(w, &h);
+}
+
+static bool
+add_trainings(writing_t *w)
+{
+    size_t                  i;
+    const reco_history_t   *h;
+    const reco_snapshot_t  *before = w->t->options->before;
+
+    if (before) {
+        w->status = reco_snapshot_history(before, RECO_HISTORY_AGENT,
+                                          (reco_str_t) { "", 0 }, 0,
+                                          UINT64_MAX, carry_training, w);
+        if (w->status != RECO_OK) {
+            reco_error_set(&w->err, w->status, "",
+                           "that of the generation before cannot be read");
+            return false;
+        }
+    }
+
+    keep_this(w);
+
+    if (w->ntrainings > 0) {
+        qsort(w->trainings, w->ntrainings, sizeof(*w->trainings), by_time);
+    }
+
+    for (i = 0; i < w->ntrainings; i++) {
+        h = &w->trainings[i].h;
+
+        if (i + 1 < w->ntrainings
+            && slot_of(w, h->time_ms)
+               == slot_of(w, w->trainings[i + 1].h.time_ms))
+        {
+            continue;
+        }
+
+        if (!add(w, h)) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+/* ---- recommendations and rewards ---------------------------------------- */
+
 static bool
 carry(void *data, const reco_history_t *h)
 {
-    return add(data, h);
+    return h->kind == RECO_HISTORY_AGENT ? carry_training(data, h)
+                                         : add(data, h);
 }
 
 static bool
@@ -91,28 +208,44 @@ add_reward(writing_t *w, const ledger_decision_t *d)
     return add(w, &h);
 }
 
-static bool
-add_training(writing_t *w)
-{
-    json_t          *epsilon = json_object_get(w->t->facts, "epsilon");
-    const char      *name = json_string_value(
-                         json_object_get(w->t->facts, "algorithm"));
-    reco_history_t   h = {
-        .kind = RECO_HISTORY_AGENT, .time_ms = w->t->ledger->as_of_ms,
-        .action = { name, strlen(name) }, .count = w->t->states,
-        .value = json_is_number(epsilon) ? json_number_value(epsilon) : NAN
-    };
+/* ---- all of it ---------------------------------------------------------- */
 
-    return add(w, &h);
+static bool
+write_all(writing_t *w)
+{
+    size_t           i;
+    train_t         *t = w->t;
+    reco_error_t     err;
+
+    if (t->base && reco_snapshot_each_history(t->base, carry, w, &err)
+                   != RECO_OK)
+    {
+        tool_fail("base", &err);
+        return false;
+    }
+
+    if (w->status != RECO_OK || !add_trainings(w)) {
+        tool_fail("history", &w->err);
+        return false;
+    }
+
+    for (i = 0; i < t->ledger->n; i++) {
+        if (!add_recommendation(w, t->ledger->decisions[i])
+            || !add_reward(w, t->ledger->decisions[i]))
+        {
+            tool_fail("history", &w->err);
+            return false;
+        }
+    }
+
+    return true;
 }
 
 bool
 train_history(train_t *t)
 {
-    bool                     ok = true;
-    size_t                   i;
+    bool                     ok;
     writing_t                w = { .t = t, .status = RECO_OK };
-    reco_error_t             err;
     const reco_retention_t  *r = &t->model->history;
 
     if (t->options->no_history
@@ -121,23 +254,8 @@ train_history(train_t *t)
         return true;
     }
 
-    if (t->base && reco_snapshot_each_history(t->base, carry, &w, &err)
-                   != RECO_OK)
-    {
-        tool_fail("base", &err);
-        return false;
-    }
-
-    ok = w.status == RECO_OK && add_training(&w);
-
-    for (i = 0; ok && i < t->ledger->n; i++) {
-        ok = add_recommendation(&w, t->ledger->decisions[i])
-             && add_reward(&w, t->ledger->decisions[i]);
-    }
-
-    if (!ok) {
-        tool_fail("history", &w.err);
-    }
+    ok = write_all(&w);
+    free(w.trainings);
 
     return ok;
 }

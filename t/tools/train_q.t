@@ -615,9 +615,10 @@ sub order {
 }
 
 my $last = $t0 + 8 * DAY;
-$log = log_of($last, order($t0, 'GB', 10, 'm1'),
+my @orders = (order($t0, 'GB', 10, 'm1'),
               order($last - DAY, 'FR', 30, 'm1', 'l1'),
-              order($last - DAY + MIN, 'GB', 5.5, 'l1'),
+              order($last - DAY + MIN, 'GB', 5.5, 'l1'));
+$log = log_of($last, @orders,
               step($last - DAY, { s => 'x' }, 'B', 0));
 $facts = train($log, '--base', "$dir/base.mdb");
 is_deeply($facts->{countries}, { GB => { orders => 2, revenue => 15.5 },
@@ -632,6 +633,17 @@ is_deeply([@{$what}{qw(customers items lists)}], [2, 2, 1],
 # three; this training: one.
 is($what->{history_records}, 4 + 3 + 1, 'records of the history');
 is((reco('verify', "$dir/out.mdb"))[0], 0, '... which are sound');
+
+# The record of the second order's recommendation, as docs/FORMAT.md has it.
+# The log does not say how sure the model was: the confidence is a NaN.
+my $recommended = $orders[2];
+my $head = 'd' . pack('Q<Q<H32', $last - DAY, 1, $recommended->{id});
+my $tail = pack('Q<C', 0, 2) . join '', map { pack('C/a*', $_) }
+    'ann', $recommended->{session}, 'A', 'm1', 'l1';
+my $found = slurp("$dir/out.mdb") =~ /\Q$head\E(.{8})\Q$tail\E/s;
+ok($found, 'what was recommended: strategy, session and items in their order');
+my $confidence = $found ? unpack('d<', $1) : 0;
+cmp_ok($confidence, '!=', $confidence, '... and no confidence');
 
 # Six days later on top of that one: two trainings, three rewards, and three
 # recommendations (the one at the end of that log, both of this one): the
