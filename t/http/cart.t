@@ -11,6 +11,7 @@ use Digest::SHA qw(hmac_sha256_hex);
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use JSON::PP;
+use Reco::Log qw(decision write_segment);
 use Reco::Nginx;
 use Test::More;
 
@@ -507,6 +508,37 @@ is_deeply [map { $_->{session_id} } history("customer_id=ann&session_id=s2")],
 recommend(customer_id => 'ann', session_id => 's5');
 is_deeply [map { $_->{session_id} } history('customer_id=ann&limit=3')],
     [qw(s5 s4 s3)], '... beside new ones';
+ok $n->stop, 'stop';
+$n->ok_log;
+
+# ---- a customer with a very long history: a request looks at 10,000 ---- #
+
+$n = server('reco_zone reco:1m;')->start;
+publish($n);
+$n->folder('bot');
+my $ms = 1000 * (time - 20000);
+write_segment($n->path('bot'), 'edge-1', 1, 0, $ms, (map {
+    decision($_, $ms + 1000 * $_, model => 'cart', customer => 'bot',
+        session => "b$_", actions => 2,
+        features => { device_type => ['mobile', 'request'] },
+        slate => ['popular'], p => [1], policy => 'q_table')
+} 1 .. 10001), decision(10002, $ms + 15_000_000, model => 'cart',
+    customer => 'bob', features => {}, actions => 2, slate => ['popular'],
+    p => [1], policy => 'q_table'));
+$n->tool_run('train', '--base', $n->path('cart-0.mdb'), '--log',
+    $n->path('bot'), '--out', $n->path('bot.mdb'));
+$n->tool_run('publish', '--force', $n->path('bot.mdb'), '--to',
+    $n->path('models/cart'));
+ok $n->wait_generation(cart => 2), 'a robot\'s history';
+is_deeply [map { $_->{session_id} } history('customer_id=bot&limit=2')],
+    [qw(b10001 b10000)], '... its latest';
+is scalar(() = history('customer_id=bot&session_id=b2')), 1,
+    '... the 10,000th';
+is scalar(() = history('customer_id=bot&session_id=b1')), 0,
+    '... not the one before';
+is scalar(() = history('customer_id=bot&session_id=b1&to='
+    . ($ms + 2000))), 1, '... unless it is asked for by its time';
+is scalar(() = history('customer_id=bot&limit=1000')), 1000, '... a thousand';
 ok $n->stop, 'stop';
 $n->ok_log;
 
