@@ -4,9 +4,13 @@
  */
 
 #include "train.h"
+#include "transitions.h"
 
 #include <math.h>
 #include <string.h>
+
+/* What is above it is no order's revenue, and would be all of a sum. */
+#define MAX_REVENUE  1e12
 
 typedef struct {
     char            name[RECO_MAX_ID + 1];
@@ -82,7 +86,7 @@ add_country(tally_t *y, const ledger_decision_t *d, double revenue)
     }
 
     c->orders++;
-    c->revenue += isnan(revenue) ? 0 : revenue;
+    c->revenue += fabs(revenue) <= MAX_REVENUE ? revenue : 0;
 }
 
 static void
@@ -108,10 +112,12 @@ add_decision(tally_t *y, const ledger_decision_t *d)
     }
 }
 
+/* One with a reward that nothing learns from counts nowhere. */
 static bool
 is_settled(const ledger_decision_t *d)
 {
-    return d->outcome == LEDGER_REWARDED || d->outcome == LEDGER_EXPIRED;
+    return (d->outcome == LEDGER_REWARDED || d->outcome == LEDGER_EXPIRED)
+           && fabs(d->reward) <= TRANSITIONS_MAX_REWARD;
 }
 
 static int

@@ -417,6 +417,8 @@ is_deeply($facts->{left_out},
             next_without_state => 1, fallback => 1, open => 1,
             unfinished_session => 1 }, 'each is counted by its reason');
 is($facts->{transitions}, 1, 'the good one is learned from');
+is($facts->{average_reward}, 1, 'what is beyond the bound is in no mean');
+is($facts->{reward_variance}, 0, '... and in no variance');
 
 ($status, $out, $err) = reco('train', '--log', log_of($t0 + 2 * HOUR,
     step($t0, {}, 'A', 1)), '--spec', $spec, '--out', "$dir/none.mdb");
