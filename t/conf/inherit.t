@@ -30,6 +30,8 @@ location = /except { reco_recommend a; limit_except GET { deny 127.0.0.2; } }
 location = /deny  { reco_recommend a; limit_except GET { deny all; } }
 location = /why   { reco_recommend a; }
 location = /why-on { reco_recommend a; reco_explain on; }
+location = /agent { reco_agent a state; if ($arg_x) { set $y 1; } }
+location = /agent-deny { reco_agent a state; limit_except POST { deny all; } }
 location = /no-other { if ($arg_x) { return 204; } reco_recommend b; }
 location /outer { reco_recommend b; location /outer/inner { return 404; } }
 E
@@ -84,6 +86,9 @@ is $n->request('POST', '/except', '{}')->{status}, 200,
     'inside of limit_except';
 is $n->request('POST', '/deny', '{}')->{status}, 403,
     'what limit_except forbids';
+like get('/agent?x=1'), qr/"recent_actions":/, 'what reco_agent shows, in "if"';
+is $n->request('GET', '/agent-deny')->{status}, 403,
+    '... forbidden by limit_except';
 is $n->request('GET', '/no-other?x=1')->{status}, 204, '"if" with an answer';
 is $n->request('GET', '/outer')->{status}, 200, 'the location itself';
 is $n->request('GET', '/outer/inner')->{status}, 404,

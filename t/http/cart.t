@@ -413,6 +413,21 @@ refused(get("$api/recommendations/history?$_->[0]"), 400, $_->[1], $_->[0])
     ['customer_id=%2', qr/^query/], ['page=2', qr/^page/],
     ['limit=1&limit=2', qr/^limit/];
 
+# One connection, whatever was refused on it; a part is not to be had.
+my $kept = $n->client;
+is $kept->request('GET', "$api/recommendations/history?limit=x")->{status},
+    400, 'a bad query';
+is $kept->request('POST', "$api/agent/state", 'x' x 1000)->{status}, 405,
+    '... a method with a body';
+is $kept->request('GET', "$api/metrics", 'x' x 1000)->{status}, 200,
+    '... a body that is dropped';
+$a = $kept->request('GET', "$api/recommendations/history?limit=1", undef,
+    { Range => 'bytes=0-9' });
+is $a->{status}, 200, '... the whole where a range is asked for';
+is $kept->request('HEAD', "$api/recommendations/history?limit=1")
+    ->{headers}{'content-length'}, length $a->{body}, '... HEAD has its length';
+$kept->close;
+
 # ---- kept over a reload, and by all workers ---- #
 
 ok $n->reload(1), 'reload';
