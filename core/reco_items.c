@@ -8,8 +8,8 @@
  * them. When the few run out, all are made the heap.
  *
  * Work is bounded: RECO_MAX_CANDIDATES different items, MAX_ENTRIES entries of
- * lists, MAX_FILL items that "fill" looks up. What is over is left out, always
- * the same. Nothing here outlives a call, and nothing allocates.
+ * lists, MAX_LOOKUPS records of items for the strategy and as many for "fill".
+ * What is over is left out, always the same. Nothing here outlives a call, and nothing allocates.
  */
 
 #include "reco_items.h"
@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define MAX_ENTRIES     (16 * RECO_MAX_CANDIDATES)
-#define MAX_FILL        RECO_MAX_CANDIDATES
+#define MAX_LOOKUPS     1024
 
 #define MIN_SLOTS_LOG2  8
 #define MAX_SLOTS_LOG2  13
@@ -48,7 +48,7 @@ typedef struct {
     uint32_t                 barred[2 * RECO_MAX_CART];     /* cart's first */
 
     uint32_t                 entries;           /* may still be read */
-    uint32_t                 lookups;           /* "fill" may still do */
+    uint32_t                 lookups;           /* may still be done */
     uint32_t                 n;                 /* candidates, or of the heap */
     reco_list_entry_t       *heap;
     uint16_t                *slots;             /* of an item: index + 1 */
@@ -528,10 +528,15 @@ has_room(const select_t *s, const reco_item_t *item)
 }
 
 static bool
-may_show(const select_t *s, uint32_t index, reco_item_t *item)
+may_show(select_t *s, uint32_t index, reco_item_t *item)
 {
-    return !is_barred(s, index) && item_get(s, index, item)
-           && item->available;
+    if (is_barred(s, index) || s->lookups == 0) {
+        return false;
+    }
+
+    s->lookups--;
+
+    return item_get(s, index, item) && item->available;
 }
 
 static void
@@ -581,7 +586,7 @@ take_candidates(select_t *s)
     while (s->out->n < s->model->items.slate) {
         heap_complete(s);
 
-        if (s->n == 0) {
+        if (s->n == 0 || s->lookups == 0) {
             break;
         }
 
@@ -603,6 +608,12 @@ is_shown(const select_t *s, uint32_t index)
     return false;
 }
 
+static bool
+fill_is_over(const select_t *s)
+{
+    return s->out->n == s->model->items.slate || s->lookups == 0;
+}
+
 static void
 fill_from(select_t *s, const reco_list_t *list)
 {
@@ -610,20 +621,12 @@ fill_from(select_t *s, const reco_list_t *list)
     reco_item_t        item;
     reco_list_entry_t  e;
 
-    for (i = 0; i < list->n && s->out->n < s->model->items.slate; i++) {
+    for (i = 0; i < list->n && !fill_is_over(s); i++) {
         e = reco_list_entry(list, i);
 
-        if (!entry_is_sound(&e) || is_shown(s, e.item)) {
-            continue;
-        }
-
-        if (s->lookups == 0) {
-            return;
-        }
-
-        s->lookups--;
-
-        if (may_show(s, e.item, &item) && has_room(s, &item)) {
+        if (entry_is_sound(&e) && !is_shown(s, e.item)
+            && may_show(s, e.item, &item) && has_room(s, &item))
+        {
             show(s, e.item, e.score, &item);
             s->out->filled++;
         }
@@ -639,7 +642,7 @@ fill(select_t *s, const reco_candidates_t *c)
 
     n = keys_of(s, c, keys);
 
-    for (i = 0; i < n && s->out->n < s->model->items.slate; i++) {
+    for (i = 0; i < n && !fill_is_over(s); i++) {
         if (list_get(s, c, keys[i], &list)) {
             fill_from(s, &list);
         }
@@ -676,7 +679,7 @@ reco_items_select(const reco_model_t *model, uint16_t action,
     uint32_t                  i;
     select_t                  s = {
         .model = model, .features = f, .customer = customer,
-        .entries = MAX_ENTRIES, .lookups = MAX_FILL,
+        .entries = MAX_ENTRIES, .lookups = MAX_LOOKUPS,
         .heap = scratch->candidates, .slots = scratch->slots, .out = out,
     };
     const reco_strategy_t    *from;
@@ -703,7 +706,9 @@ reco_items_select(const reco_model_t *model, uint16_t action,
         take_candidates(&s);
     }
 
-    for (i = 0; i < items->nfill && out->n < items->slate; i++) {
+    s.lookups = MAX_LOOKUPS;
+
+    for (i = 0; i < items->nfill && !fill_is_over(&s); i++) {
         fill(&s, &items->fill[i]);
     }
 }

@@ -352,16 +352,16 @@ test_keys_and_depth(void **state)
     assert_slate(0, { MUG, 0.8 });
 
     /* an id that no item has and one that is there twice do not count: mug's
-     * list and tea's, not the rake's (tea); mug's without its third entry (a
-     * red one). The lamp is in both, mug and tea are in the cart. */
+     * list and rake's (tea is in both), not lamp's (a bulb), and of mug's not
+     * the third entry (a red one); the second one, lamp, is in the cart */
     ask();
     cart("nowhere");
     cart("mug");
     cart("mug");
-    cart("tea");
     cart("rake");
+    cart("lamp");
     choose(s, PERSONAL, "");
-    assert_slate(0, { LAMP, 0.5 });
+    assert_slate(0, { TEA, 0.75 + 0.0625 });
 
     /* of lamp, rake, nowhere */
     ask();
@@ -539,28 +539,28 @@ test_long_way(void **state)
     }
 }
 
-/* As many different items as a slate looks at, and one more, which would be
- * the last anyway. */
-static void
-test_bounds(void **state)
+enum { FULL_LISTS = 5 };
+
+/* Five lists of all that a list may have, each of items of its own and better
+ * than the ones before; all in stock, or only two of a thousand. */
+static reco_snapshot_t *
+full_lists(const char *spec, char ids[FULL_LISTS][16], bool in_stock)
 {
-    char               id[16], ids[5][16];
+    char               id[16];
     reco_item_t        item = { .category = RECO_STR(""),
                                 .family = RECO_STR(""),
-                                .name = RECO_STR(""), .available = true };
-    reco_builder_t    *b = cart_builder(in_folder("bounds.mdb"), CART_SPEC);
-    reco_snapshot_t   *s;
+                                .name = RECO_STR("") };
+    reco_builder_t    *b = cart_builder(in_folder("bounds.mdb"), spec);
     reco_list_entry_t  entries[RECO_MAX_LIST];
 
-    (void) state;
-
-    for (uint32_t i = 0; i < 5 * RECO_MAX_LIST; i++) {
+    for (uint32_t i = 0; i < FULL_LISTS * RECO_MAX_LIST; i++) {
         snprintf(id, sizeof(id), "i%u", (unsigned) i);
         item.id = str(id);
+        item.available = in_stock || i % 1024 == 1023 || i % 1024 == 0;
         assert_ok(reco_builder_item(b, &item, err));
     }
 
-    for (uint32_t l = 0; l < 5; l++) {
+    for (uint32_t l = 0; l < FULL_LISTS; l++) {
         for (uint32_t i = 0; i < RECO_MAX_LIST; i++) {
             entries[i] = (reco_list_entry_t) { l * RECO_MAX_LIST + i,
                                                l + 1 - i / 2048.0 };
@@ -570,9 +570,22 @@ test_bounds(void **state)
     }
     cart_finish(b);
 
-    s = shop_open(in_folder("bounds.mdb"));
+    return shop_open(in_folder("bounds.mdb"));
+}
+
+/* As many different items as a slate looks at, and more, which would be the
+ * best. */
+static void
+test_bounds(void **state)
+{
+    char              ids[FULL_LISTS][16];
+    reco_snapshot_t  *s;
+
+    (void) state;
+
+    s = full_lists(CART_SPEC, ids, true);
     ask();
-    for (uint32_t l = 0; l < 5; l++) {
+    for (uint32_t l = 0; l < FULL_LISTS; l++) {
         cart(ids[l]);
     }
 
@@ -580,6 +593,21 @@ test_bounds(void **state)
     choose(s, PERSONAL, "");
     assert_slate(0, { 3072, 8 }, { 3073, 8 - 1 / 1024.0 },
                  { 3074, 8 - 2 / 1024.0 });
+    reco_snapshot_close(s);
+
+    /* 1,024 records are looked up: those of the best list, whose first and
+     * last item are in stock, and not the next one's first. "fill" begins
+     * anew, with the list of the cart's first item; the five items that are in
+     * the cart and in that list need no record, so that five of the second
+     * list's follow. */
+    s = full_lists(CART_HEAD ", \"items\": {\"slate\": 6, \"strategies\":"
+                   " {\"personal\": [{\"list\": \"also_bought\","
+                   "  \"by\": \"cart\"}]},"
+                   " \"fill\": [{\"list\": \"also_bought\","
+                   "  \"by\": \"cart\"}]}}", ids, false);
+    choose(s, PERSONAL, "");
+    assert_slate(3, { 3072, 4 }, { 4095, 4 - 1023 / 2048.0 }, { 0, 1 },
+                 { 1023, 1 - 1023 / 2048.0 }, { 1024, 2 });
     reco_snapshot_close(s);
 }
 
