@@ -47,14 +47,17 @@ sub shown {
 
 # ---- a log that is written ----
 
-# A live segment; its records are numbered.
+# A live segment; its records are numbered. Made elsewhere: in the log a reader
+# might see it closed before it is live, and be done with it.
 sub live_segment {
     my ($log, $number) = @_;
-    my $path = write_segment($log, 'edge-1', 1, $number, $t0);
+    my $made = write_segment("$dir/made", 'edge-1', 1, $number, $t0);
+    my $path = "$log/" . ($made =~ s{.*/}{}r) . '.open';
 
-    rename($path, "$path.open") or die "$path: $!";
+    -d $log or mkdir $log or die "$log: $!";
+    rename($made, $path) or die "$path: $!";
 
-    return { path => "$path.open", seq => 0 };
+    return { path => $path, seq => 0 };
 }
 
 sub append {
