@@ -348,19 +348,45 @@ check_items(const build_t *b)
     return true;
 }
 
-static void
-warn_of_list(const build_t *b, const reco_candidates_t *c)
+/* Candidates number i, those of all strategies and of the fill counted on;
+ * NULL after the last. */
+static const reco_candidates_t *
+candidates(const reco_items_spec_t *spec, uint32_t i)
 {
-    if (!build_has_list(&b->items, c->list)) {
-        tool_warn("%s: $.items: there is no list '%.*s'", b->spec_path,
-                  (int) c->list.len, c->list.data);
+    uint32_t  s;
+
+    for (s = 0; s < spec->nstrategies; s++) {
+        if (i < spec->strategies[s].nfrom) {
+            return &spec->strategies[s].from[i];
+        }
+        i -= spec->strategies[s].nfrom;
+    }
+
+    return i < spec->nfill ? &spec->fill[i] : NULL;
+}
+
+/* Of lists that are named and not there, each once. */
+static void
+warn_of_lists(const build_t *b)
+{
+    uint32_t                  i, j;
+    const reco_candidates_t  *c;
+    const reco_items_spec_t  *spec = &b->model->items;
+
+    for (i = 0; (c = candidates(spec, i)) != NULL; i++) {
+        for (j = 0; !reco_str_equal(candidates(spec, j)->list, c->list); j++) {
+            /* the first that names it */
+        }
+        if (j == i && !build_has_list(&b->items, c->list)) {
+            tool_warn("%s: $.items: there is no list '%.*s'", b->spec_path,
+                      (int) c->list.len, c->list.data);
+        }
     }
 }
 
 static bool
 add_items(build_t *b)
 {
-    uint32_t                  i, j;
     const reco_items_spec_t  *spec = &b->model->items;
 
     if (b->items_path == NULL) {
@@ -374,14 +400,7 @@ add_items(build_t *b)
         return false;
     }
 
-    for (i = 0; i < spec->nstrategies; i++) {
-        for (j = 0; j < spec->strategies[i].nfrom; j++) {
-            warn_of_list(b, &spec->strategies[i].from[j]);
-        }
-    }
-    for (i = 0; i < spec->nfill; i++) {
-        warn_of_list(b, &spec->fill[i]);
-    }
+    warn_of_lists(b);
     if (b->customers_path && spec->history.len && spec->history_index < 0) {
         tool_warn("%s: there is no column '%.*s' for the history of items",
                   b->customers_path, (int) spec->history.len,

@@ -353,8 +353,9 @@ build_learn(const char *spec, const char *samples, const char *customers,
                    f->type == RECO_FEATURE_NUMBER ? "bins" : "vocabulary");
     } else {
         tool_error("%s: feature '%.*s' learns its %s from data, and there is "
-                   "no column for it", customers ? customers : samples,
-                   (int) f->name.len, f->name.data, aim(f));
+                   "no column for it%s", customers ? customers : samples,
+                   (int) f->name.len, f->name.data, aim(f),
+                   samples ? "" : " (--samples may have one)");
     }
 
     return false;

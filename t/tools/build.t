@@ -385,7 +385,8 @@ with_features({ name => 'x', type => 'number', from => ['customer'],
 refused('quantiles without data',
         qr/\$\.features\[0\]\.bins: is learned from --customers or --samples/);
 refused('quantiles without a column',
-        qr/feature 'x' learns .* no column for it/, @customers);
+        qr/feature 'x' learns .* no column for it \(--samples may have one\)/,
+        @customers);
 
 spec(actions => []);
 refused('no actions', qr/\$\.actions: is empty/, @customers);
