@@ -12,6 +12,9 @@
 /* What is above it is no order's revenue, and would be all of a sum. */
 #define MAX_REVENUE  1e12
 
+/* Clients send what they call a country; there are not so many. */
+#define MAX_COUNTRIES   300
+
 typedef struct {
     char            name[RECO_MAX_ID + 1];
     uint64_t        orders;
@@ -126,12 +129,47 @@ by_name(const country_t *a, const country_t *b)
     return strcmp(a->name, b->name);
 }
 
+static int
+by_orders(const country_t *a, const country_t *b)
+{
+    return a->orders != b->orders ? (a->orders < b->orders ? 1 : -1)
+                                  : by_name(a, b);
+}
+
+/* Those with fewest orders are one, "other". */
+static void
+fold_countries(tally_t *y)
+{
+    uint32_t    n = 0;
+    country_t  *c, *next, *other = tool_alloc(sizeof(*other));
+
+    memset(other, 0, sizeof(*other));
+    strcpy(other->name, "other");
+    HASH_SORT(y->countries, by_orders);
+
+    HASH_ITER(hh, y->countries, c, next) {
+        if (n++ >= MAX_COUNTRIES || strcmp(c->name, other->name) == 0) {
+            other->orders += c->orders;
+            other->revenue += c->revenue;
+            HASH_DEL(y->countries, c);
+            free(c);
+        }
+    }
+
+    if (other->orders > 0) {
+        HASH_ADD_STR(y->countries, name, other);
+    } else {
+        free(other);
+    }
+}
+
 static json_t *
 countries(tally_t *y)
 {
     json_t     *o = json_object();
     country_t  *c, *next;
 
+    fold_countries(y);
     HASH_SORT(y->countries, by_name);
 
     HASH_ITER(hh, y->countries, c, next) {

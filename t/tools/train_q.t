@@ -427,6 +427,30 @@ like($err, qr/no decision to learn from: of 2, 1 open, 1 without_state/,
      '... says why');
 ok(!-e "$dir/none.mdb", '... and writes nothing');
 
+# Orders by country: those with most orders; the others are one. No revenue
+# that is none.
+(my $sales = slurp($spec)) =~ s/"points_per_unit": 1/"conversion": 1/;
+$sales =~ s/"horizon"/"revenue_per_unit": 1e-12, "horizon"/;
+$sales = spew("$dir/sales.json", $sales);
+sub sale {
+    my ($country, $revenue) = @_;
+
+    $n++;
+
+    return (decision($n, $t0, actions => 2, slate => ['A'], p => [1 / 2],
+                     features => { s => ['x', 'request'],
+                                   country => [$country, 'request'] }),
+            reward($n, $t0 + 1, { conversion => 1, revenue => $revenue }));
+}
+$facts = train(log_of($t0 + 2 * HOUR,
+    (map { sale(sprintf('C%03d', $_), 1) } 0 .. 304),
+    sale('C303', 2), sale('C304', 1e15)), '--spec', $sales);
+is(scalar keys %{ $facts->{countries} }, 301, 'countries have a limit');
+is_deeply([@{ $facts->{countries} }{qw(C297 C298 C303 C304 other)}],
+    [{ orders => 1, revenue => 1 }, undef, { orders => 2, revenue => 3 },
+     { orders => 2, revenue => 1 }, { orders => 5, revenue => 5 }],
+    '... most orders first, then by name; the others are one');
+
 # Longer than the gap apart, two decisions are two episodes.
 $log = log_of($t0 + 4 * HOUR,
     session('c1', $t0, ['1', 'A', 0]),
