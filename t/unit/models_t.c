@@ -119,9 +119,11 @@ cart_states(void **state)
     static const char *const  keys[] = {
         "0\x1f" "0\x1f" "2\x1fhigh\x1fother\x1fmugs\x1f" "3\x1f" "0\x1f"
         "0\x1fGB\x1fmobile",
-        "\x1e" "1\x1fhigh\x1fother\x1fmugs\x1f" "3\x1f" "0",
-        "\x1e" "2\x1fhigh\x1fother",
-        "\x1e" "3\x1f",
+        "\x1e" "1\x1f" "0\x1f" "0\x1f" "2\x1fhigh",
+        "\x1e" "2\x1f" "0\x1f" "0\x1fhigh",
+        "\x1e" "3\x1f" "0\x1fhigh",
+        "\x1e" "4\x1fhigh",
+        "\x1e" "5\x1f",
     };
 
     const struct {
