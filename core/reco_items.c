@@ -9,7 +9,8 @@
  *
  * Work is bounded: RECO_MAX_CANDIDATES different items, MAX_ENTRIES entries of
  * lists, MAX_LOOKUPS records of items for the strategy and as many for "fill".
- * What is over is left out, always the same. Nothing here outlives a call, and nothing allocates.
+ * What is over is left out, always the same. Nothing here outlives a call, and
+ * nothing allocates.
  */
 
 #include "reco_items.h"
@@ -255,8 +256,9 @@ entry_is_sound(const reco_list_entry_t *e)
 
 /* ---- candidates --------------------------------------------------------- */
 
-/* Where the item is, or would be. Whether a slot is free cannot be predicted,
- * whether another item is there can: that is the only branch. */
+/* Where the item is, or would be. A processor cannot predict whether a slot is
+ * free, but that no other item is there: a product, which is 0 in both cases,
+ * is the one branch. */
 static inline uint32_t
 slot_find(const uint16_t *slots, uint32_t log2,
     const reco_list_entry_t *candidates, uint32_t item)

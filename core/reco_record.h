@@ -171,6 +171,7 @@ reco_list_entry_at(const uint8_t *p)
 {
     return (reco_list_entry_t) { reco_get_u32(p), reco_get_f64(p + 4) };
 }
+
 /* What a list must not have (items from 'nitems' on, scores below 0 or above
  * RECO_MAX_SCORE, another order, an item twice), or NULL. */
 const char *reco_list_fault(const reco_list_t *list, uint32_t nitems);
