@@ -427,6 +427,32 @@ like($err, qr/no decision to learn from: of 2, 1 open, 1 without_state/,
      '... says why');
 ok(!-e "$dir/none.mdb", '... and writes nothing');
 
+# Rewards that are no number, or too large for one; two that are infinite
+# together.
+my $odd = log_of($t0 + 2 * HOUR, step($t0, { s => 'x' }, 'A', 1),
+    step($t0, { s => 'x' }, 'B', 1.7e308),
+    reward($n, $t0 + 2, { points => 1.7e308 }));
+($odd) = glob("$odd/*");
+open my $to, '>>', $odd or die "$odd: $!";
+print {$to} map {
+    sprintf qq({"type":"reward","seq":7,"time":%d,"model":"shop",)
+        . qq("generation":1,"facts":{"points":%s},"decision":"%032x"}\n),
+        $t0 + 3, $_, $n - 2
+} qw(NaN -Infinity 1e999);
+close $to;
+($status, $out, $err) = reco('train', '--log', $odd, '--spec', $spec, '--out',
+                             "$dir/out.mdb", '--json');
+is($status, 0, 'rewards that are no number');
+(my $base = $odd) =~ s{.*/}{};
+like($err, qr/^reco: warning: \Q$base\E:$_->[0]: $_->[1]/m, "... line $_->[0]")
+    for [8, 'expected a value'], [9, 'expected a digit'],
+        [10, 'number too large'];
+$facts = JSON::PP->new->decode($out);
+is($facts->{log}{corrupt}, 3, '... are counted');
+is_deeply($facts->{left_out}, { open => 1, reward_out_of_range => 1 },
+          '... what is infinite is left out');
+is_deeply((row('x'))[0], [1, 1], '... and nothing of it is learned');
+
 # Orders by country: those with most orders; the others are one. No revenue
 # that is none.
 (my $sales = slurp($spec)) =~ s/"points_per_unit": 1/"conversion": 1/;
