@@ -147,7 +147,9 @@ fold_countries(tally_t *y)
     strcpy(other->name, "other");
     HASH_SORT(y->countries, by_orders);
 
-    HASH_ITER(hh, y->countries, c, next) {
+    for (c = y->countries; c; c = next) {
+        next = c->hh.next;
+
         if (n++ >= MAX_COUNTRIES || strcmp(c->name, other->name) == 0) {
             other->orders += c->orders;
             other->revenue += c->revenue;
