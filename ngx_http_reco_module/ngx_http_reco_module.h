@@ -9,8 +9,8 @@
  *   ngx_http_reco_history.c    shared memory: recent decisions
  *   ngx_http_reco_log.c        event log of one worker: buffer, one write a
  *                              turn of the event loop, waiting requests
- *   ngx_http_reco_model.c      snapshots of one worker: manifest timer, checksum
- *                              in the thread pool, swap
+ *   ngx_http_reco_model.c      snapshots of one worker: manifest timer,
+ *                              checksum in the thread pool, swap
  *   ngx_http_reco_geo.c        the same for the geo database
  *   ngx_http_reco_decide.c     request -> core -> record: one decision
  *   ngx_http_reco_body.c       a request's body as one string
