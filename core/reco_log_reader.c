@@ -13,10 +13,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* A record is bounded by its model, and the largest model's by this; a longer
  * line is none. */
@@ -298,6 +300,34 @@ take_closed_name(segment_file_t *f)
     f->live = false;
 }
 
+/* A fifo would wait for its writer, and nothing could end the wait. */
+static FILE *
+open_regular(const char *path)
+{
+    int          e, fd;
+    FILE        *file;
+    struct stat  st;
+
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd == -1) {
+        return NULL;
+    }
+
+    if (fstat(fd, &st) == 0) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+        file = S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
+        if (file != NULL) {
+            return file;
+        }
+    }
+
+    e = errno;
+    (void) close(fd);
+    errno = e;
+
+    return NULL;
+}
+
 /* The file at the place to go on from. One that was cut back, as a writer
  * does with what it could not write whole, goes on from its end. */
 static FILE *
@@ -307,11 +337,11 @@ open_file(segment_file_t *f)
     FILE        *file;
     struct stat  st;
 
-    file = fopen(f->path, "re");
+    file = open_regular(f->path);
 
     if (file == NULL && errno == ENOENT && f->live) {
         take_closed_name(f);
-        file = fopen(f->path, "re");
+        file = open_regular(f->path);
     }
 
     if (file == NULL || f->offset == 0) {

@@ -421,6 +421,25 @@ test_again_file(void **state)
     reco_log_close(r);
 }
 
+/* What is no file is an error, not something to wait for. */
+static void
+test_read_other(void **state)
+{
+    char                fifo[1024];
+    reco_event_t       *e;
+    reco_log_reader_t  *r;
+
+    (void) state;
+
+    snprintf(fifo, sizeof(fifo), "%s", path_of(CLOSED_0));
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    r = reader(dir);
+    assert_int_equal(reco_log_next(r, &e, &err), RECO_IO);
+    assert_non_null(strstr(err.message, "cannot open"));
+    reco_log_close(r);
+    assert_int_equal(unlink(fifo), 0);
+}
+
 int
 main(void)
 {
@@ -435,6 +454,7 @@ main(void)
         TEST(test_again_cut),
         TEST(test_again_gone),
         TEST(test_again_file),
+        TEST(test_read_other),
     };
 
     return cmocka_run_group_tests_name("log_reader", tests, NULL, NULL);
