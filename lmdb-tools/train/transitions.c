@@ -236,7 +236,8 @@ read_state(reading_t *r, const ledger_decision_t *d)
     }
 
     if (!has_any(m, &r->features)) {
-        return LEFT_OUT_WITHOUT_STATE;
+        return d->outcome == LEDGER_FALLBACK ? LEFT_OUT_FALLBACK
+                                             : LEFT_OUT_WITHOUT_STATE;
     }
 
     if (!logged_eligible(m, d->actions, d->eligible, &r->eligible)) {
