@@ -53,6 +53,22 @@ tool_errno(const char *what, const char *path)
     tool_error("cannot %s '%s': %s", what, path, strerror(errno));
 }
 
+/* Whether the message has 'what' in its quotes already. */
+static bool
+names(const char *message, const char *what)
+{
+    size_t       len = strlen(what);
+    const char  *p = message;
+
+    while ((p = strchr(p, '\'')) != NULL) {
+        if (strncmp(++p, what, len) == 0 && p[len] == '\'') {
+            return true;
+        }
+    }
+
+    return false;
+}
+
 void
 tool_fail(const char *what, const reco_error_t *err)
 {
@@ -69,6 +85,8 @@ tool_fail(const char *what, const reco_error_t *err)
 
     if (err->field[0] != '\0') {
         tool_error("%s: %s: %s%s", what, err->field, message, position);
+    } else if (names(message, what)) {
+        tool_error("%s%s", message, position);
     } else {
         tool_error("%s: %s%s", what, message, position);
     }
