@@ -7,6 +7,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use JSON::PP;
@@ -36,7 +37,7 @@ sub here {
 
 $n->folder('log');
 mkdir "$dir/bin" or die $!;
-symlink Reco::Nginx::tool(), "$dir/bin/reco" or die $!;
+symlink abs_path(Reco::Nginx::tool()), "$dir/bin/reco" or die $!;
 local $ENV{PATH} = "$dir/bin:$ENV{PATH}";
 $n->configure(conf_http => here($offers . $cart))->start;
 
