@@ -6,6 +6,15 @@
 #include "reco_format_impl.h"
 #include "reco_spec.h"
 
+/* A field without a name would say that the body is no JSON at all. */
+static reco_status_t
+no_member(const reco_json_t *s, reco_str_t key, reco_error_t *err)
+{
+    return reco_format_fail(err, s->position, "",
+                            key.len ? key : RECO_STR("\"\""),
+                            "no such member");
+}
+
 /* ---- POST /decide --------------------------------------------------- */
 
 /* Slots wanted; the policy's number is the most one may get. */
@@ -177,7 +186,7 @@ parse_decide_member(reco_json_t *s, reco_str_t key, reco_json_token_t token,
         return RECO_OK;
     }
 
-    return reco_format_fail(err, s->position, "", key, "no such member");
+    return no_member(s, key, err);
 }
 
 static reco_status_t
@@ -642,7 +651,7 @@ parse_reward_member(reco_json_t *s, reco_str_t key, reco_json_token_t token,
          : reco_key_is(key, "key") ? &reward->key : NULL;
 
     if (id == NULL) {
-        return reco_format_fail(err, s->position, "", key, "no such member");
+        return no_member(s, key, err);
     }
 
     return reco_format_id(s, token, "", key, true, id, err);
