@@ -9,6 +9,7 @@ package Reco::Nginx;
 #       conf_server => 'location = /predict { ... }',
 #       workers     => 2,            # 1
 #       master      => 0,            # 1
+#       connections => 1024,         # 256
 #       conf_main   => '...',        # before events {}
 #       files       => { 'secret' => "hash ...\n" },
 #   )->start;
@@ -64,8 +65,8 @@ sub new {
     my ($class, %o) = @_;
     my $self = bless {
         workers => 1, master => 1, level => 'info', conf_main => '',
-        conf_events => '', conf_http => '', conf_server => '',
-        conf_servers => '', files => {}, %o, owner => $$, built => 0,
+        connections => 256, conf_events => '', conf_http => '',
+        conf_server => '', conf_servers => '', files => {}, %o, owner => $$, built => 0,
     }, $class;
 
     $self->{dir} = tempdir("reco-test.XXXXXX", TMPDIR => 1);
@@ -156,7 +157,8 @@ sub configure {
         "pid $self->{dir}/nginx.pid;",
         "error_log $self->{dir}/error.log $self->{level};",
         $self->{conf_main},
-        "events { worker_connections 256; $self->{conf_events} }",
+        "events { worker_connections $self->{connections};"
+            . " $self->{conf_events} }",
         "http {",
         ($self->{conf_http} =~ /^access_log/m ? () : '    access_log off;'),
         (map { "    ${_}_temp_path $self->{dir}/tmp;" }
