@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,6 +61,9 @@ static void name_write(reco_manifest_t *m);
 
 /* ---- checksum ----------------------------------------------------------- */
 
+/* The block is mapped, not taken from the heap: a server's threads verify, and
+ * the heap of every thread that ever did would keep the block when it is free
+ * again. */
 reco_status_t
 reco_checksum_fd(int fd, uint64_t *size, uint8_t sum[RECO_CHECKSUM_BYTES],
     reco_error_t *err)
@@ -71,10 +75,11 @@ reco_checksum_fd(int fd, uint64_t *size, uint8_t sum[RECO_CHECKSUM_BYTES],
     XXH128_canonical_t   canonical;
 
     *size = 0;
-    block = malloc(READ_BLOCK);
+    block = mmap(NULL, READ_BLOCK, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     state = XXH3_createState();
 
-    if (block == NULL || state == NULL) {
+    if (block == MAP_FAILED || state == NULL) {
         rc = reco_error_set(err, RECO_NO_MEMORY, "", "out of memory");
         goto done;
     }
@@ -108,7 +113,10 @@ reco_checksum_fd(int fd, uint64_t *size, uint8_t sum[RECO_CHECKSUM_BYTES],
 done:
 
     XXH3_freeState(state);
-    free(block);
+
+    if (block != MAP_FAILED) {
+        munmap(block, READ_BLOCK);
+    }
 
     return rc;
 }
