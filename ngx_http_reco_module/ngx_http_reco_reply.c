@@ -488,16 +488,8 @@ ngx_http_reco_wait(ngx_http_request_t *r, ngx_http_reco_result_t *result,
     ctx->wait.handler = ngx_http_reco_wait_handler;
     ctx->wait.data = ctx;
 
-    /* so that a client that goes away ends the wait; a body that is still
-     * being dropped has a reader of its own */
-
-    if (r == r->main && !r->discard_body) {
-        r->read_event_handler = ngx_http_test_reading;
-
-        if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
-            return NULL;
-        }
-    }
+    /* Nobody looks whether the client is still there: one that closed its side
+     * is answered, and what is written is counted for one that went away. */
 
     /* Without sync=always the log answers in this very turn of the loop. Last,
      * so that an answer that does not wait after all leaves no timer. */

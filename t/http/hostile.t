@@ -522,7 +522,8 @@ for my $file (glob $n->path('log/*')) {
     while (my $line = <$f>) {
         $lines++;
         my $e = eval { $json->decode($line) };
-        $broken++ if !$e || $line !~ /\A\{.*\}\n\z/;
+        $broken++ if !$e || $line !~ /\A\{.*\}\n\z/
+            || $line =~ /\xe2\x80[\xa8\xa9]/;
         $id{ $e->{id} }++ if $e && $e->{type} eq 'decision';
     }
 }

@@ -110,15 +110,26 @@ SKIP: {
     hang();
     $c = waiting($n, 3);
     $c->close;
-    $c = waiting($n, 4);
-    shutdown $c->socket, 1;
-    sleep 0.2;
-    $c->close;
+    my $half = waiting($n, 4);
+    shutdown $half->socket, 1;
+    # their rewards, one that goes and one that closes its side
+    my @paid = map { $n->client } 1 .. 2;
+    my $click = '{"customer":"w","facts":{"click":1}}';
+    $_->send("POST /reward HTTP/1.1\r\nHost: x\r\nContent-Length: "
+        . length($click) . "\r\n\r\n$click") for @paid;
+    $n->wait_for(sub { counter($n, 'requests', 'reward') >= 2 });
+    shutdown $paid[0]->socket, 1;
+    $paid[1]->close;
     sleep 0.2;
     work();
+    is +($half->response // {})->{status}, 200,
+        'a client that only closed its side is answered';
+    is +($paid[0]->response // {})->{status}, 200, '... of its reward, too';
     ok !decide($n)->{unlogged}, 'a client that goes takes nobody along';
     is scalar(grep { $_->{customer_key} // $_->{customer} eq 'w' }
         $n->decisions), 4, 'what it asked for is in the log';
+    is counter($n, 'events', 'rewards_accepted'), scalar(() = $n->rewards),
+        'a reward in the log is counted, whether or not its client waited';
 
     # -- its stream is reset
     hang();
