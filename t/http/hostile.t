@@ -516,6 +516,22 @@ is "@odd", '', 'no id has become a label';
 is_deeply [grep { !/^(?:#.*|\w+(?:\{[^\n]*\})? [-+.\deInfNa]+)?$/ }
     split /\n/, $metrics], [], '... and each metric is a line';
 
+# Names of facts are a client's own: a bounded number of them, escaped.
+for my $i (1 .. 200) {
+    my $name = $json->encode([$texts[$i % @texts] . $i]) =~ s/^\[|\]$//gr;
+    $n->request('POST', '/reward', qq({"customer":"x","facts":{$name:1}}));
+}
+$metrics = $n->request('GET', '/metrics')->{body};
+my @kinds = $metrics =~ /^(reco_rewards_total\{.*)$/mg;
+cmp_ok @kinds, '>', 30, 'facts by their names';
+cmp_ok @kinds, '<=', 65, '... but not by all';
+is scalar(grep { !/\A\w+\{kind="(?:[^"\\]|\\["\\n])*"\} \d+\z/ } @kinds), 0,
+    '... each a line';
+my $sum = 0;
+$sum += /(\d+)$/ ? $1 : 0 for @kinds;
+is $sum, scalar(map { keys %{ $_->{facts} } } $n->rewards),
+    '... which add up to what is logged';
+
 my ($lines, $broken, %id) = (0, 0);
 for my $file (glob $n->path('log/*')) {
     open my $f, '<:raw', $file or die "$file: $!";
