@@ -499,30 +499,74 @@ test_token_refused(void **state)
     reco_secret_free(s);
 }
 
+/* Is refused, and nothing is told of the id. */
 static void
-test_token_every_bit(void **state)
+assert_refused(const reco_secret_t *s, const char *token, size_t len,
+    const char *model, const char *customer)
 {
-    char            token[] = TOKEN_K1;
+    reco_id_t      id, untouched;
+    reco_status_t  rc;
+
+    memset(&untouched, 0x55, sizeof(untouched));
+    id = untouched;
+
+    rc = reco_token_check(s, (reco_str_t) { token, len }, str(model),
+                          str(customer), &id);
+
+    assert_true(rc == RECO_FORGED || rc == RECO_INVALID);
+    assert_memory_equal(&id, &untouched, sizeof(id));
+}
+
+/* Every bit of every byte changed, every length but its own, and every byte
+ * value behind it. */
+static void
+test_token_every_change(void **state)
+{
+    static const struct {
+        const char  *token;
+        const char  *model;
+        const char  *customer;
+    } cases[] = {
+        { TOKEN_K1, "shop", CUSTOMER_KEY },
+        { TOKEN_K2, "shop", CUSTOMER_KEY },
+        { TOKEN_NOBODY, "shop", "" },
+    };
+    char            token[RECO_TOKEN_MAX + 2];
+    size_t          len;
     reco_id_t       id;
-    reco_status_t   rc;
     reco_secret_t  *s = secret_of(HASH_LINE K1_LINE K2_LINE);
 
     (void) state;
 
-    for (size_t bit = 0; bit < 8 * (sizeof(token) - 1); bit++) {
-        token[bit / 8] ^= (char) (1 << bit % 8);
+    for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+        len = strlen(cases[c].token);
+        memcpy(token, cases[c].token, len);
 
-        rc = reco_token_check(s, (reco_str_t) { token, sizeof(token) - 1 },
-                              str("shop"), str(CUSTOMER_KEY), &id);
-        assert_true(rc == RECO_FORGED || rc == RECO_INVALID);
+        for (size_t bit = 0; bit < 8 * len; bit++) {
+            token[bit / 8] ^= (char) (1 << bit % 8);
+            assert_refused(s, token, len, cases[c].model, cases[c].customer);
+            token[bit / 8] ^= (char) (1 << bit % 8);
+        }
 
-        token[bit / 8] ^= (char) (1 << bit % 8);
-    }
+        for (size_t cut = 0; cut < len; cut++) {
+            assert_refused(s, token, cut, cases[c].model, cases[c].customer);
+            assert_refused(s, token + len - cut, cut, cases[c].model,
+                           cases[c].customer);
+        }
 
-    for (size_t len = 0; len < sizeof(token) - 1; len++) {
-        rc = reco_token_check(s, (reco_str_t) { token, len }, str("shop"),
-                              str(CUSTOMER_KEY), &id);
-        assert_int_equal(rc, RECO_INVALID);
+        for (int more = 0; more < 256; more++) {
+            token[len] = (char) more;
+            assert_refused(s, token, len + 1, cases[c].model,
+                           cases[c].customer);
+        }
+
+        assert_refused(s, token, len, "shop2", cases[c].customer);
+        assert_refused(s, token, len, cases[c].model, "another");
+
+        assert_int_equal(reco_token_check(s, (reco_str_t) { token, len },
+                                          str(cases[c].model),
+                                          str(cases[c].customer), &id),
+                         RECO_OK);
     }
 
     reco_secret_free(s);
@@ -545,7 +589,7 @@ main(void)
         cmocka_unit_test(test_token_over_limit),
         cmocka_unit_test(test_token_keys_rotate),
         cmocka_unit_test(test_token_refused),
-        cmocka_unit_test(test_token_every_bit),
+        cmocka_unit_test(test_token_every_change),
     };
 
     return cmocka_run_group_tests_name("token", tests, NULL, NULL);
