@@ -7,6 +7,7 @@ use warnings;
 use lib 't/lib';
 use File::Copy qw(copy);
 use JSON::PP;
+use POSIX ();
 use Reco::Lifecycle;
 use Reco::Nginx;
 use Test::More;
@@ -99,6 +100,114 @@ one_error('a folder', qr/is no file/, sub {
 one_error('not there yet', qr/cannot open '.*late\.mdb': No such file/, sub {
     manifest(file => 'late.mdb', generation => 2);
 });
+
+one_error('a fifo', qr/is no file/, sub {
+    POSIX::mkfifo($n->path('models/shop/fifo'), 0644) or die $!;
+    manifest(file => 'fifo', generation => 2, size => 0);
+});
+
+SKIP: {
+    skip 'needs a master that is root', 3 unless Reco::Nginx::worker_user();
+    one_error('unreadable', qr/cannot open '.*private.mdb': Permission denied/,
+        sub {
+        $n->write('models/shop/private.mdb', $n->read($file));
+        chmod 0600, $n->path('models/shop/private.mdb');
+        manifest(file => 'private.mdb', generation => 2);
+    });
+}
+
+one_error('a path', qr/'current.json': .*file/, sub {
+    manifest(file => '../shop/' . $good->{file}, generation => 2);
+});
+
+for my $lie ([ size => $good->{size} - 1, qr/has $good->{size} bytes/ ],
+    [ size => $good->{size} + 1, qr/has $good->{size} bytes/ ],
+    [ size => 4503599627370496, qr/has $good->{size} bytes/ ],
+    [ checksum => 'xxh3-128:' . '0' x 32, qr/its manifest's checksum/ ],
+    [ size => -1, qr/'current.json': / ],
+    [ generation => 0, qr/'current.json': |generation 0/ ]) {
+    my ($name, $value, $pattern) = @$lie;
+    one_error("the manifest's $name is $value", $pattern, sub {
+        # of its own name, so that it is another complaint
+        my $copy = "lie-$name-$value.mdb" =~ s/[^\w.-]//gr;
+        $n->write("models/shop/$copy", $n->read($file));
+        manifest(generation => 2, file => $copy, $name => $value);
+    });
+}
+
+# ---- cut off, damaged: the manifest is that of the whole file ------------- #
+
+# As a worker meets them, all within one run: each is one error of its own,
+# and the last good one serves on.
+my $long = ($ENV{RECO_SLOW} // '') eq '1';
+my $whole = $n->read($file);
+
+sub refused {
+    my ($name, $what, $text, $pattern) = @_;
+    my $log = -s $n->path('error.log');
+    $n->write("models/shop/$name", $text);
+    manifest(file => $name, generation => 2);
+    my $seen = $n->wait_for(sub {
+        substr($n->error_log, $log) =~ /\[error\].*'[^']*\Q$name\E'/;
+    }, 5);
+    my @lines = grep { /\[error\]/ } split /\n/, substr $n->error_log, $log;
+    unlink $n->path("models/shop/$name");
+    return "$what: not refused" unless $seen;
+    return "$what: @lines" unless @lines == 1 && $lines[0] =~ $pattern;
+    return;
+}
+
+my $pages = length($whole) / 4096;
+my @cuts = grep { $long || $_ % 3 == 0 } 0 .. $pages - 1;
+my @wrong = map {
+    refused("cut-$_.mdb", "cut at page $_", substr($whole, 0, 4096 * $_),
+        qr/has \d+ bytes, its manifest says $good->{size}/)
+} @cuts;
+is join("\n", @wrong), '', 'truncated at ' . @cuts . ' page boundaries';
+
+srand 4;
+my $flips = $long ? 1000 : 10;
+@wrong = map {
+    my $bit = int rand 8 * length $whole;
+    my $text = $whole;
+    vec($text, $bit, 1) ^= 1;
+    refused("flip-$_.mdb", "bit $bit", $text, qr/its manifest's checksum/);
+} 1 .. $flips;
+is join("\n", @wrong), '', "each of $flips flipped bits is caught";
+is decide($n)->{generation}, 1, 'generation 1 serves on';
+
+# ---- sound files that are none of ours, with a manifest that fits --------- #
+
+# Publishes as reco would, whatever the file is.
+sub foreign {
+    my ($name, $text) = @_;
+    $n->write("models/shop/$name", $text);
+    my $sum = qx(xxhsum -H2 '${\$n->path("models/shop/$name")}');
+    my ($hex) = $sum =~ /^([0-9a-f]{32})\b/;
+    manifest(file => $name, generation => 2, size => length $text,
+        checksum => "xxh3-128:$hex");
+}
+
+SKIP: {
+    skip 'needs xxhsum', 9 if !grep { -x "$_/xxhsum" } split /:/, $ENV{PATH};
+
+    one_error('other schema', qr/format|schema/, sub {
+        # the number of the format, in meta, twice the one that is known
+        my $text = $whole;
+        $text =~ s/format\K\x01\x00\x00\x00/\xff\x00\x00\x00/
+            or $text =~ s/format\K(.)\x00\x00\x00/\xff\x00\x00\x00/s
+            or die 'no format';
+        foreign('schema.mdb', $text);
+    });
+    one_error('foreign LMDB', qr/not a reco snapshot|meta/, sub {
+        my $text = $whole;
+        $text =~ s/\x04\x00meta/\x04\x00atem/ or die 'no meta';
+        foreign('foreign.mdb', $text);
+    });
+    one_error('no LMDB', qr/no LMDB header/, sub {
+        foreign('text.mdb', "id,name\n" x 4096);
+    });
+}
 
 # ---- what comes late is taken up without another manifest ----------------- #
 

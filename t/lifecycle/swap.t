@@ -1,10 +1,13 @@
 # A published snapshot is served within two seconds, by every worker, without
-# a reload and without a failed request; a rollback is a new generation.
+# a reload and without a failed request; a rollback is a new generation. Five
+# swaps under load, a hundred in the long form (RECO_SLOW=1).
 
 use strict;
 use warnings;
 
 use lib 't/lib';
+use JSON::PP;
+use POSIX ();
 use Reco::Lifecycle;
 use Reco::Nginx;
 use Test::More;
@@ -70,10 +73,79 @@ for my $generation (1 .. 4) {
     is scalar @lines, 2, "a line a worker for generation $generation";
 }
 
+# ---- again and again, under load ------------------------------------------ #
+
+# What a worker has of snapshots, mapped and open, and all it has open.
+sub held {
+    my ($pid) = @_;
+    open my $f, '<', "/proc/$pid/maps" or die "maps: $!";
+    my %mapped = map { m{(/\S+\.mdb)} ? ($1 => 1) : () } <$f>;
+    my @open = map { readlink // () } glob "/proc/$pid/fd/*";
+    return { mapped => scalar keys %mapped,
+        open => scalar(grep { /\.mdb/ } @open), all => scalar @open };
+}
+
+# Answers, each with all that tells which generation it is from.
+sub begin_watch {
+    my ($file) = @_;
+    my $pid = fork // die "fork: $!";
+    return $pid if $pid;
+
+    my $go = 1;
+    local $SIG{TERM} = sub { $go = 0 };
+    open my $out, '>', $file or POSIX::_exit(1);
+    while ($go) {
+        my $a = eval { $n->request('GET', '/decide?customer=c') } || {};
+        my $body = eval { decode_json($a->{body}) } || {};
+        printf {$out} "%s %s %s %s %s\n", map { $_ // '-' } $a->{status},
+            $a->{headers}{'reco-generation'}, $body->{generation},
+            $body->{version}, $body->{slate}[0]{action};
+    }
+    close $out;
+    POSIX::_exit(0);
+}
+
+# RECO_SLOW is also a factor of time limits; the long form has the factor 1.
+my $swaps = ($ENV{RECO_SLOW} // '') eq '1' ? 100 : 5;
+
+my $last = publish($n, version => 'v5', actions => [ { id => 'g5' } ]);
+is $last->{generation}, 5, 'a fifth generation';
+cmp_ok generation_soon($n, 5), '<', 10, 'is served';
+my @workers = $n->worker_pids;
+my @before = map { held($_) } @workers;
+my @watch = map { begin_watch($n->path("watch.$_")) } 1, 2;
+
+for my $generation (6 .. 5 + $swaps) {
+    publish($n, version => "v$generation",
+        actions => [ { id => "g$generation" } ]);
+    $n->wait_generation('shop', $generation) or last;
+}
+kill 'TERM', @watch;
+waitpid $_, 0 for @watch;
+
+my (%seen, @mixed);
+for my $line (map { split /\n/, $n->read("watch.$_") } 1, 2) {
+    my ($status, $header, @body) = split ' ', $line;
+    $seen{$header}++;
+    push @mixed, $line if $status ne '200'
+        || "@body" ne "$header v$header g$header";
+}
+is join("\n", @mixed), '', 'each answer is wholly from one generation';
+is_deeply [ grep { !$seen{$_} } 5 .. 5 + $swaps ], [],
+    "$swaps swaps, each seen";
+is_deeply [ $n->worker_pids ], \@workers, 'by the same workers';
+for my $i (0, 1) {
+    my $now;
+    $n->wait_for(sub { $now = held($workers[$i]);
+        $now->{all} == $before[$i]{all} });
+    is_deeply $now, { %{ $before[$i] }, mapped => 1, open => 1 },
+        'one snapshot is mapped and open, and nothing more than before';
+}
+
 ok $n->stop, 'ends when asked to';
-is scalar(grep { $_->{generation} != 1 && $_->{generation} != 2
-    && $_->{generation} != 3 && $_->{generation} != 4 } $n->decisions), 0,
-    'each record has its generation';
+is scalar(grep { $_->{generation} < 1 || $_->{generation} > 5 + $swaps
+    || ($_->{generation} > 4 && $_->{slate}[0] ne "g$_->{generation}") }
+    $n->decisions), 0, 'each record has its generation';
 $n->ok_log;
 
 done_testing;
