@@ -310,6 +310,25 @@ copy_items(train_t *t)
            || items_copy(t->base, t->builder);
 }
 
+/* The facts as the snapshot keeps them. How often a record was read says
+ * nothing of what was learned: the same log gives the same bytes. */
+static char *
+facts_to_keep(const train_t *t)
+{
+    char                   *text;
+    json_t                 *facts = json_deep_copy(t->facts);
+    json_t                 *log = json_object_get(facts, "log");
+    const ledger_counts_t  *c = &t->ledger->counts;
+
+    json_object_del(log, "repeated");
+    json_object_set_new(log, "records", json_integer((json_int_t)
+                                            (c->records - c->repeated)));
+    text = json_dumps(facts, JSON_COMPACT);
+    json_decref(facts);
+
+    return text;
+}
+
 static bool
 finish(train_t *t, const char *out)
 {
@@ -320,7 +339,7 @@ finish(train_t *t, const char *out)
 
     train_note(t);
     json_object_set_new(t->facts, "log", ledger_json(t->ledger));
-    text = json_dumps(t->facts, JSON_COMPACT);
+    text = facts_to_keep(t);
 
     if (t->base) {
         parent = reco_snapshot_info(t->base)->generation;
