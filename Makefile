@@ -137,6 +137,27 @@ $(BUILD)/fuzz/%: fuzz/%.c $(CORE_SRCS) $(wildcard core/*.h)
 	$(call say,clang $<)
 	$(Q)clang $(FUZZ_FLAGS) -o $@ $< $(CORE_SRCS) $(CORE_LIBS)
 
+## torture        the long form of the tests, every fuzzer a million runs
+torture: all $(UNIT_BINS) $(FUZZ_BINS)
+	script/torture "$(BUILD)" $(TESTS)
+
+# At -O0 branches are those of the source; its flow warnings are no use there.
+COVERAGE := BUILD=$(BUILD)/gcov OPT="-O0 -g --coverage" CFLAGS=-Wno-error
+CORE_UNITS := $(filter-out $(BUILD)/unit/tools_%,$(UNIT_BINS))
+
+## coverage       lines and branches of core/ that its unit tests run
+coverage:
+	@find $(BUILD)/gcov -name '*.gcda' -delete 2> /dev/null || true
+	$(MAKE) $(COVERAGE) \
+	    $(CORE_UNITS:$(BUILD)/%=$(BUILD)/gcov/%)
+	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec '' \
+	    $(CORE_UNITS:$(BUILD)/%=$(BUILD)/gcov/%)
+	script/coverage "$(BUILD)/gcov"
+
+## analyze        gcc -fanalyzer over core/ and the tool, file by file
+analyze:
+	script/analyze
+
 ## bench          the cart's agent, 5,000 connections; a decision beside `return 200`
 bench: all
 	bench/run "$(BUILD)"
@@ -171,8 +192,8 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all module tools test unit lint asan valgrind fuzz bench bench-states \
-        install clean help
+.PHONY: all module tools test unit lint asan valgrind fuzz torture coverage \
+        analyze bench bench-states install clean help
 
 -include $(wildcard $(BUILD)/core/*.d $(BUILD)/tools/*.d \
     $(BUILD)/tools/*/*.d $(BUILD)/unit/*.d $(BUILD)/bench/*.d)
