@@ -103,7 +103,11 @@ reco_manifest_parse(reco_str_t text, reco_manifest_t *m, reco_error_t *err)
                               MANIFEST_MAX);
     }
 
+    errno = 0;
     json = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &fault);
+    if (json == NULL && errno == ENOMEM) {
+        return reco_error_set(err, RECO_NO_MEMORY, "", "out of memory");
+    }
     if (json == NULL) {
         rc = reco_error_set(err, RECO_INVALID, "", "line %d, column %d: %s",
                             fault.line, fault.column, fault.text);
@@ -312,10 +316,13 @@ reco_manifest_write(const char *dir, const reco_manifest_t *m,
     reco_status_t    rc;
     reco_manifest_t  back;
 
+    errno = 0;
     text = manifest_text(m);
     if (text == NULL) {
-        return reco_error_set(err, RECO_INVALID, "",
-                              "the manifest's texts are not UTF-8");
+        return errno == ENOMEM
+               ? reco_error_set(err, RECO_NO_MEMORY, "", "out of memory")
+               : reco_error_set(err, RECO_INVALID, "",
+                                "the manifest's texts are not UTF-8");
     }
 
     /* no reader may refuse what is written here */

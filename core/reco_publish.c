@@ -49,6 +49,7 @@ static reco_status_t source_open(const char *path, int *fd,
 static reco_status_t source_sum(int fd, const char *path, reco_error_t *err);
 static reco_status_t publish_locked(job_t *job, const char *path,
     reco_manifest_t *out, reco_error_t *err);
+static void manifest_look(const char *dir, struct stat *st);
 static reco_status_t publish_copy(const job_t *job, int from, int to,
     reco_manifest_t *m, reco_error_t *err);
 static reco_status_t source_check(int fd, reco_error_t *err);
@@ -221,6 +222,7 @@ publish_locked(job_t *job, const char *path, reco_manifest_t *out,
     int              from, to;
     char             target[RECO_PATH_MAX], temp[RECO_PATH_MAX];
     uint64_t         highest;
+    struct stat      before, after;
     reco_status_t    rc;
     reco_manifest_t  current;
 
@@ -264,12 +266,23 @@ publish_locked(job_t *job, const char *path, reco_manifest_t *out,
 
     if (rc == RECO_OK) {
         snprintf(target, sizeof(target), "%s/%s", job->dir, out->file);
+        manifest_look(job->dir, &before);
         rc = reco_file_commit(to, temp, target, err);
+        if (rc == RECO_OK) {
+            rc = reco_manifest_write(job->dir, out, err);
+        }
+
+        /* a manifest that took its place can still fail to be synced; while
+         * it is the old one, no server has looked at the file */
+        manifest_look(job->dir, &after);
+        if (rc != RECO_OK && before.st_ino == after.st_ino
+            && before.st_dev == after.st_dev)
+        {
+            unlink(target);
+        }
     }
 
-    if (rc == RECO_OK) {
-        rc = reco_manifest_write(job->dir, out, err);
-    } else {
+    if (rc != RECO_OK) {
         unlink(temp);
     }
 
@@ -277,6 +290,19 @@ publish_locked(job_t *job, const char *path, reco_manifest_t *out,
     close(to);
 
     return rc;
+}
+
+/* Zeros where there is none. */
+static void
+manifest_look(const char *dir, struct stat *st)
+{
+    char  path[RECO_PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/current.json", dir);
+
+    if (stat(path, st) == -1) {
+        memset(st, 0, sizeof(*st));
+    }
 }
 
 /* The highest generation in a file's name. What a killed publisher left is

@@ -145,6 +145,11 @@ reco_status_t reco_builder_finish(reco_builder_t *b, uint64_t generation,
     uint64_t parent, uint64_t built_ms, const char *training,
     reco_error_t *err);
 
+/* The name of the temporary file that a finish is writing, "" while there is
+ * none: for a program that is to remove it when a signal ends it. At one
+ * address as long as the builder is there. */
+const char *reco_builder_temp(const reco_builder_t *b);
+
 /* Removes the temporary files; also after a failed finish. */
 void reco_builder_free(reco_builder_t *b);
 

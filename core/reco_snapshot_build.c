@@ -15,6 +15,7 @@
 #include "reco_snapshot.h"
 #include "reco_store_items.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 
 struct reco_builder_s {
     char           path[RECO_PATH_MAX];
+    char           temp[RECO_PATH_MAX];     /* being written, or "" */
     char          *spec;
     size_t         spec_len;
     char           hash_key[RECO_MAX_ID + 1];
@@ -136,6 +138,12 @@ failed:
     reco_builder_free(b);
 
     return rc;
+}
+
+const char *
+reco_builder_temp(const reco_builder_t *b)
+{
+    return b->temp;
 }
 
 void
@@ -441,7 +449,11 @@ reco_builder_finish(reco_builder_t *b, uint64_t generation, uint64_t parent,
     }
 
     if (training != NULL) {
+        errno = 0;
         json = json_loads(training, JSON_REJECT_DUPLICATES, &fault);
+        if (json == NULL && errno == ENOMEM) {
+            return reco_error_set(err, RECO_NO_MEMORY, "", "out of memory");
+        }
         if (!json_is_object(json)) {
             json_decref(json);
             return reco_error_set(err, RECO_INVALID, "training",
@@ -599,11 +611,11 @@ static reco_status_t
 out_copy(reco_builder_t *b, reco_error_t *err)
 {
     int            fd, rc;
-    char           temp[RECO_PATH_MAX];
     reco_status_t  status;
 
-    status = reco_file_temp(b->path, temp, &fd, err);
+    status = reco_file_temp(b->path, b->temp, &fd, err);
     if (status != RECO_OK) {
+        b->temp[0] = '\0';
         return status;
     }
 
@@ -614,12 +626,13 @@ out_copy(reco_builder_t *b, reco_error_t *err)
                      : reco_lmdb_error(err, rc, "mdb_env_copyfd2");
 
     if (status == RECO_OK) {
-        status = reco_file_commit(fd, temp, b->path, err);
+        status = reco_file_commit(fd, b->temp, b->path, err);
     }
 
     if (status != RECO_OK) {
-        unlink(temp);
+        unlink(b->temp);
     }
+    b->temp[0] = '\0';
 
     close(fd);
 

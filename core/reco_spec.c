@@ -5,6 +5,7 @@
 
 #include "reco_spec_internal.h"
 
+#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -22,9 +23,14 @@ parse(reco_str_t text, reco_error_t *err)
     json_t        *root;
     json_error_t   fault;
 
+    errno = 0;
     root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &fault);
 
-    if (root == NULL) {
+    if (root == NULL && errno == ENOMEM) {
+        /* jansson calls some of these a fault of the text */
+        reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
+
+    } else if (root == NULL) {
         reco_error_set(err, RECO_INVALID, NULL, "line %d, column %d: %s",
                        fault.line, fault.column, fault.text);
 

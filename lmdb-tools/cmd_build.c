@@ -413,6 +413,7 @@ add_items(build_t *b)
 static bool
 write_snapshot(build_t *b)
 {
+    bool                     ok;
     reco_error_t             err;
     const reco_catalogue_t  *c = &b->model->catalogue;
 
@@ -431,14 +432,16 @@ write_snapshot(build_t *b)
         return false;
     }
 
-    if (reco_builder_finish(b->builder, 0, 0, b->built_ms, NULL, &err)
-        != RECO_OK)
-    {
+    tool_temp_remember(reco_builder_temp(b->builder));
+    ok = reco_builder_finish(b->builder, 0, 0, b->built_ms, NULL, &err)
+         == RECO_OK;
+    tool_temp_forget(reco_builder_temp(b->builder));
+
+    if (!ok) {
         tool_fail(b->out, &err);
-        return false;
     }
 
-    return true;
+    return ok;
 }
 
 /* ---- summary ------------------------------------------------------------ */

@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,6 +123,26 @@ tool_alloc(size_t size)
     return p;
 }
 
+static atomic_bool  json_lost;
+
+static void *
+json_alloc(size_t size)
+{
+    void  *p = malloc(size);
+
+    if (p == NULL) {
+        atomic_store(&json_lost, true);
+    }
+
+    return p;
+}
+
+bool
+tool_json_is_whole(void)
+{
+    return !atomic_load(&json_lost);
+}
+
 char *
 tool_dup(reco_str_t s)
 {
@@ -154,14 +176,22 @@ void
 tool_parse(const struct argp *argp, const char *name, int argc, char **argv,
     void *input)
 {
+    int    rc;
     char   title[64];
     char  *saved = argv[0];
+
+    json_set_alloc_funcs(json_alloc, free);
 
     snprintf(title, sizeof(title), "reco %s", name);
     argv[0] = title;            /* what argp puts before its messages */
     argp_err_exit_status = 2;
-    argp_parse(argp, argc, argv, 0, NULL, input);
+    rc = argp_parse(argp, argc, argv, 0, NULL, input);
     argv[0] = saved;
+
+    if (rc != 0) {
+        tool_error("cannot take the options: %s", strerror(rc));
+        exit(1);
+    }
 }
 
 void

@@ -23,6 +23,7 @@ int cmd_batch(int argc, char **argv);
 int cmd_build(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_forget(int argc, char **argv);
 int cmd_generate(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
@@ -94,6 +95,15 @@ bool tool_output_differs(const char *path, const char *other);
 bool tool_output_is_no_log(const char *path, const char *log_dir);
 /* Removes the temporary file of an output that was not committed. */
 void tool_output_abandon(tool_output_t *o);
+
+/* jansson's functions pass over a member that there is no memory for: whether
+ * that has not happened. */
+bool tool_json_is_whole(void);
+
+/* A file of that name is removed when a signal or exit() ends the program. The
+ * name is not copied; while it is empty, there is no file yet. */
+void tool_temp_remember(const char *temp);
+void tool_temp_forget(const char *temp);
 
 /* Prints a JSON value and a newline to stdout, and drops the reference. */
 void tool_print_json(json_t *value);

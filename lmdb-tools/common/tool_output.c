@@ -17,30 +17,41 @@
 
 #define MAX_TEMPS   8
 
-/* Temporary files to be removed by a signal; read by the handler. */
-static char *volatile  temps[MAX_TEMPS];
+/* Temporary files to be removed by a signal or exit(); read by the handler.
+ * An empty name is of a file that is not there yet. */
+static const char *volatile  temps[MAX_TEMPS];
 
 static void
-on_signal(int signo)
+remove_temps(void)
 {
     int  i;
 
     for (i = 0; i < MAX_TEMPS; i++) {
-        if (temps[i] != NULL) {
+        if (temps[i] != NULL && temps[i][0] != '\0') {
             unlink(temps[i]);
         }
     }
+}
 
+static void
+on_signal(int signo)
+{
+    remove_temps();
     signal(signo, SIG_DFL);
     raise(signo);
 }
 
-static void
-remember(char *temp)
+void
+tool_temp_remember(const char *temp)
 {
+    static bool       at_exit;
     static const int  signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
     size_t            i;
     struct sigaction  sa;
+
+    if (!at_exit) {
+        at_exit = atexit(remove_temps) == 0;
+    }
 
     for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         if (sigaction(signals[i], NULL, &sa) == 0
@@ -59,8 +70,8 @@ remember(char *temp)
     }
 }
 
-static void
-forget(const char *temp)
+void
+tool_temp_forget(const char *temp)
 {
     int  i;
 
@@ -75,7 +86,7 @@ static void
 release(tool_output_t *o)
 {
     if (o->temp != NULL) {
-        forget(o->temp);
+        tool_temp_forget(o->temp);
     }
     free(o->temp);
     free(o->path);
@@ -204,6 +215,28 @@ open_in_place(tool_output_t *o)
     return true;
 }
 
+/* No signal comes between a file and its being remembered. */
+static int
+create_temp(char *temp)
+{
+    int       fd, e;
+    sigset_t  all, old;
+
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &old);
+
+    fd = mkostemp(temp, O_CLOEXEC);
+    e = errno;
+    if (fd != -1) {
+        tool_temp_remember(temp);
+    }
+
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    errno = e;
+
+    return fd;
+}
+
 bool
 tool_output_open(tool_output_t *o, const char *path)
 {
@@ -226,13 +259,12 @@ tool_output_open(tool_output_t *o, const char *path)
     size = strlen(path) + sizeof(".XXXXXX");
     o->temp = tool_alloc(size);
     snprintf(o->temp, size, "%s.XXXXXX", path);
-    fd = mkostemp(o->temp, O_CLOEXEC);
+    fd = create_temp(o->temp);
     if (fd == -1) {
         tool_errno("create", path);
         release(o);
         return false;
     }
-    remember(o->temp);
 
     mask = umask(0);
     umask(mask);

@@ -7,6 +7,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +17,22 @@
 #define BLOCK   65536
 
 struct tool_stream_s {
-    struct archive  *archive;
-    char            *path;
-    int              fd;
-    uint64_t         total;
-    bool             empty;
+    struct archive        *archive;
+    struct archive_entry  *entry;
+    char                  *path;
+    int                    fd;
+    uint64_t               total;
+    bool                   empty;
 };
 
 static void
 fail(const tool_stream_t *s)
 {
     const char  *words = archive_error_string(s->archive);
+
+    if (errno == ENOMEM) {
+        words = "out of memory";    /* whatever was made of it */
+    }
 
     tool_error("cannot read '%s': %s", s->path,
                words ? words : "not a readable file");
@@ -36,13 +42,14 @@ fail(const tool_stream_t *s)
 static int
 next_file(tool_stream_t *s)
 {
-    int                    rc;
-    struct archive_entry  *entry;
+    int  rc;
+
+    errno = 0;
 
     do {
-        rc = archive_read_next_header(s->archive, &entry);
+        rc = archive_read_next_header2(s->archive, s->entry);
     } while (rc >= ARCHIVE_WARN && rc != ARCHIVE_EOF
-             && archive_entry_filetype(entry) != AE_IFREG);
+             && archive_entry_filetype(s->entry) != AE_IFREG);
 
     return rc;
 }
@@ -61,9 +68,15 @@ new_archive(void)
     archive_read_support_filter_xz(a);
     archive_read_support_filter_zstd(a);
     archive_read_support_filter_lz4(a);
-    archive_read_support_format_zip(a);
-    archive_read_support_format_raw(a);
-    archive_read_support_format_empty(a);
+
+    if (archive_read_support_format_zip(a) != ARCHIVE_OK
+        || archive_read_support_format_raw(a) != ARCHIVE_OK
+        || archive_read_support_format_empty(a) != ARCHIVE_OK
+        || archive_read_set_callback_data(a, NULL) != ARCHIVE_OK)
+    {
+        archive_read_free(a);
+        return NULL;
+    }
 
     return a;
 }
@@ -107,13 +120,17 @@ tool_stream_open(const char *path)
         return NULL;
     }
 
+    /* libarchive does not look whether it got its own entry and (in
+     * new_archive()) the place for the data of its callbacks */
     s->archive = new_archive();
-    if (s->archive == NULL) {
+    s->entry = archive_entry_new();
+    if (s->archive == NULL || s->entry == NULL) {
         tool_error("out of memory");
         tool_stream_close(s);
         return NULL;
     }
 
+    errno = 0;
     rc = archive_read_open_fd(s->archive, s->fd, BLOCK);
     if (rc == ARCHIVE_OK) {
         rc = next_file(s);
@@ -137,6 +154,7 @@ tool_stream_close(tool_stream_t *s)
     if (s->archive != NULL) {
         archive_read_free(s->archive);
     }
+    archive_entry_free(s->entry);
     if (s->fd != -1) {
         close(s->fd);
     }
@@ -154,6 +172,7 @@ tool_stream_read(tool_stream_t *s, char *buf, size_t size)
         return 0;
     }
 
+    errno = 0;
     n = archive_read_data(s->archive, buf, size);
     if (n > 0) {
         return n;

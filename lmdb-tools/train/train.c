@@ -345,9 +345,18 @@ finish(train_t *t, const char *out)
         parent = reco_snapshot_info(t->base)->generation;
     }
 
-    ok = text && reco_builder_finish(t->builder, 0, parent,
-                                     t->ledger->as_of_ms, text, &err)
-                 == RECO_OK;
+    /* jansson leaves out what there is no memory for */
+    if (text == NULL || !tool_json_is_whole()) {
+        tool_error("out of memory");
+        free(text);
+        return false;
+    }
+
+    tool_temp_remember(reco_builder_temp(t->builder));
+    ok = reco_builder_finish(t->builder, 0, parent, t->ledger->as_of_ms, text,
+                             &err)
+         == RECO_OK;
+    tool_temp_forget(reco_builder_temp(t->builder));
     free(text);
 
     if (!ok) {
