@@ -322,6 +322,36 @@ reco_event_reward_bound(void)
            + RECO_MAX_SLATE * (ID_BOUND + 1);
 }
 
+/* ---- what was forgotten --------------------------------------------- */
+
+void
+reco_event_write_forgotten(reco_buf_t *b, uint64_t seq, uint64_t time_ms,
+    const reco_id_t *id, size_t len)
+{
+    size_t  start = reco_buf_len(b);
+
+    static const char  pad[] = ",\"pad\":\"";
+
+    write_member_u64(b, "{\"type\":\"forgotten\",\"seq\":", seq);
+    write_member_u64(b, ",\"time\":", time_ms);
+
+    if (id != NULL) {
+        write_id(b, ",\"id\":\"", id);
+    }
+
+    if (reco_buf_len(b) - start + sizeof(pad) - 1 + 3 <= len) {
+        reco_buf_cstr(b, pad);
+
+        while (reco_buf_len(b) - start + 3 < len && !b->overflow) {
+            reco_buf_char(b, '.');
+        }
+
+        reco_buf_char(b, '"');
+    }
+
+    reco_buf_cstr(b, "}\n");
+}
+
 /* ---- masks ---------------------------------------------------------- */
 
 /* Bits of the word w that belong to actions below n. */

@@ -19,6 +19,9 @@
  *  "action":"OFFER_2","items":["21232"],
  *  "facts":{"conversion":1,"revenue":12.5}}
  *
+ * {"type":"forgotten","seq":8,"time":..,"id":"..","pad":"..."}   in place of a
+ * record of somebody who was forgotten (`reco forget`); id: of a decision
+ *
  * "actions" is the catalogue's size, "eligible" the mask in hex, highest
  * action first, or "all" for every action of the catalogue; propensities are
  * in units of 2^-32; a missing customer, session, decision, key or action is
@@ -86,6 +89,12 @@ void reco_event_write_header(reco_buf_t *b, const reco_segment_header_t *h);
 void reco_event_write_decision(reco_buf_t *b, const reco_decision_event_t *e);
 void reco_event_write_reward(reco_buf_t *b, const reco_reward_event_t *e);
 
+/* What stands in place of a record that was forgotten. id: the decision's;
+ * NULL for a reward. As long as the record was, len bytes with the newline,
+ * unless that is too short. */
+void reco_event_write_forgotten(reco_buf_t *b, uint64_t seq, uint64_t time_ms,
+    const reco_id_t *id, size_t len);
+
 /* No decision of this model is longer than this, in bytes, but for its cart
  * and excluded items: these need reco_event_request_bound() more. */
 size_t reco_event_decision_bound(const reco_model_t *model);
@@ -97,7 +106,8 @@ size_t reco_event_reward_bound(void);
 typedef enum {
     RECO_EVENT_HEADER,
     RECO_EVENT_DECISION,
-    RECO_EVENT_REWARD
+    RECO_EVENT_REWARD,
+    RECO_EVENT_FORGOTTEN        /* seq, time_ms, and the id of a decision */
 } reco_event_type_t;
 
 typedef struct {

@@ -92,6 +92,7 @@ static const uint32_t  required[] = {
                             | BIT(M_PROPENSITY) | BIT(M_POLICY),
     [RECO_EVENT_REWARD] = BIT(M_SEQ) | BIT(M_TIME) | BIT(M_MODEL)
                           | BIT(M_GENERATION) | BIT(M_FACTS),
+    [RECO_EVENT_FORGOTTEN] = BIT(M_SEQ) | BIT(M_TIME),
 };
 
 typedef struct {
@@ -217,6 +218,7 @@ read_type(reader_t *r)
         [RECO_EVENT_HEADER] = "segment",
         [RECO_EVENT_DECISION] = "decision",
         [RECO_EVENT_REWARD] = "reward",
+        [RECO_EVENT_FORGOTTEN] = "forgotten",
     };
 
     text = (r->token == RECO_JSON_STRING) ? r->json.string : RECO_STR("");
@@ -230,7 +232,7 @@ read_type(reader_t *r)
         }
     }
 
-    return fail(r, "must be segment, decision or reward");
+    return fail(r, "must be segment, decision, reward or forgotten");
 }
 
 static reco_status_t
@@ -651,6 +653,9 @@ check(reader_t *r)
 
         r->field = "facts";
         return (e->nfacts > 0) ? RECO_OK : fail(r, "must not be empty");
+
+    case RECO_EVENT_FORGOTTEN:
+        return RECO_OK;
 
     default:
         e->header.time_ms = e->time_ms;

@@ -518,7 +518,7 @@ try_line(reco_str_t line)
     } else if (event.type == RECO_EVENT_REWARD) {
         check_hostile_reward();
 
-    } else {
+    } else if (event.type == RECO_EVENT_HEADER) {
         FUZZ_ASSERT(event.header.node.len > 0);
     }
 

@@ -28,6 +28,7 @@ typedef struct {
     uint64_t          not_replayable;   /* imported */
     uint64_t          no_snapshot;      /* its generation is not there */
     uint64_t          other_models;     /* not asked for */
+    uint64_t          erased;           /* of customers who were forgotten */
     uint64_t          corrupt;
     uint64_t          missing[MAX_MISSING];
     uint32_t          nmissing;
@@ -328,6 +329,8 @@ read_log(replay_t *r, const char *path)
         if (status == RECO_OK) {
             if (e->type == RECO_EVENT_DECISION) {
                 take(r, e);
+            } else if (e->type == RECO_EVENT_FORGOTTEN) {
+                r->erased++;
             }
 
         } else if (status == RECO_CORRUPT) {
@@ -373,6 +376,9 @@ print_json(const replay_t *r)
                   "other_models", (json_int_t) r->other_models,
                   "corrupt", (json_int_t) r->corrupt,
                   "missing_generations", missing);
+    if (r->erased > 0) {
+        json_object_set_new(o, "erased", json_integer((json_int_t) r->erased));
+    }
     tool_print_json(o);
 }
 
@@ -397,6 +403,9 @@ print(const replay_t *r)
     print_line("not replayable", r->not_replayable);
     print_line("snapshot missing", r->no_snapshot);
     print_line("other models", r->other_models);
+    if (r->erased > 0) {
+        print_line("erased records", r->erased);
+    }
     print_line("corrupt lines", r->corrupt);
 }
 

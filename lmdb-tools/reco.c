@@ -32,6 +32,7 @@ static const command_t commands[] = {
     { "replay",   cmd_replay,   "repeat the decisions of a log" },
     { "batch",    cmd_batch,    "decide for a CSV of customers" },
     { "export",   cmd_export,   "write a log as tables" },
+    { "forget",   cmd_forget,   "take a customer out of logs and snapshot" },
 };
 
 #define NCOMMANDS   (sizeof(commands) / sizeof(commands[0]))

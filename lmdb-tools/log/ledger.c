@@ -430,7 +430,11 @@ take(ledger_tail_t *t, const reco_event_t *e)
     } else {
         l->counts.records++;
         note_seq(t->source, e->seq, time_ms);
-        take_record(l, t->source, e);
+        if (e->type == RECO_EVENT_FORGOTTEN) {
+            l->counts.erased++;
+        } else {
+            take_record(l, t->source, e);
+        }
     }
 
     if (time_ms > t->source->last_ms) {

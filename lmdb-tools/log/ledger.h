@@ -107,6 +107,8 @@ typedef struct {
     uint64_t  repeated;         /* of these, read before (same sequence
                                    number of the same writer) */
     uint64_t  forgotten;        /* of these, older than what is kept */
+    uint64_t  erased;           /* of these, records of customers who were
+                                   forgotten: they hold their place */
     uint64_t  corrupt;          /* lines that are no record */
     uint64_t  gaps;             /* holes in the sequence numbers ... */
     uint64_t  lost;             /* ... and the records that are missing */

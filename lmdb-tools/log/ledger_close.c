@@ -261,6 +261,7 @@ reset(ledger_t *l)
     l->counts.records = read.records;
     l->counts.repeated = read.repeated;
     l->counts.forgotten = read.forgotten;
+    l->counts.erased = read.erased;
     l->counts.corrupt = read.corrupt;
 
     free(l->decisions);

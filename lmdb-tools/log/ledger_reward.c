@@ -218,6 +218,9 @@ ledger_json(const ledger_t *l)
     if (c->forgotten > 0) {
         json_object_set_new(object, "forgotten", integer(c->forgotten));
     }
+    if (c->erased > 0) {
+        json_object_set_new(object, "erased", integer(c->erased));
+    }
     json_object_set_new(object, "records", integer(c->records));
     json_object_set_new(object, "repeated", integer(c->repeated));
     json_object_set_new(object, "after", integer(c->after));
@@ -274,6 +277,7 @@ ledger_print(const ledger_t *l, FILE *out)
     print_count(out, "next sessions", c->returns);
     print_count(out, "records repeated", c->repeated);
     print_count(out, "records forgotten", c->forgotten);
+    print_count(out, "records erased", c->erased);
     print_count(out, "records after the end", c->after);
     print_count(out, "lines corrupt", c->corrupt);
     print_count(out, "gaps", c->gaps);

@@ -1,0 +1,214 @@
+/*
+ * forget_files.c - the files of an event log as `reco forget` meets them:
+ * which there are, who holds them, what a killed run left.
+ */
+
+#include "forget.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PREFIX      "reco-"
+#define CLOSED      ".ndjson"
+#define OPEN        ".ndjson.open"
+#define TEMP_LEN    7           /* of ".XXXXXX", as tool_output_open() has it */
+
+static bool
+has_end(const char *name, const char *end)
+{
+    size_t  n = strlen(name), e = strlen(end);
+
+    return n > e && strcmp(name + n - e, end) == 0;
+}
+
+static bool
+is_segment(const char *name)
+{
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0
+           && (has_end(name, CLOSED) || has_end(name, OPEN));
+}
+
+/* "reco-...ndjson.XXXXXX" */
+static bool
+is_temporary(const char *name)
+{
+    size_t  n = strlen(name), e = strlen(CLOSED);
+
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && n > e + TEMP_LEN
+           && memcmp(name + n - TEMP_LEN - e, CLOSED, e) == 0
+           && name[n - TEMP_LEN] == '.';
+}
+
+static char *
+join(const char *dir, const char *name)
+{
+    size_t   size = strlen(dir) + strlen(name) + 2;
+    char    *path = tool_alloc(size);
+
+    snprintf(path, size, "%s/%s", dir, name);
+
+    return path;
+}
+
+/* ---- the list ----------------------------------------------------------- */
+
+/* Takes the path. */
+static void
+add(forget_log_t *log, char *path)
+{
+    if (log->n == log->room) {
+        log->room = log->room ? 2 * log->room : 64;
+        log->list = tool_realloc(log->list, log->room * sizeof(*log->list));
+    }
+
+    log->list[log->n++] = (forget_segment_t) { path, has_end(path, OPEN) };
+}
+
+static int
+by_path(const void *a, const void *b)
+{
+    const forget_segment_t  *x = a, *y = b;
+
+    return strverscmp(x->path, y->path);
+}
+
+bool
+forget_list(forget_log_t *log, const char *path)
+{
+    int             e;
+    DIR            *dir;
+    struct stat     st;
+    struct dirent  *entry;
+
+    memset(log, 0, sizeof(*log));
+
+    if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        add(log, tool_strdup(path));
+        return true;
+    }
+
+    dir = opendir(path);
+    if (dir == NULL) {
+        tool_errno("open", path);
+        return false;
+    }
+
+    while (errno = 0, (entry = readdir(dir)) != NULL) {
+        if (is_segment(entry->d_name)) {
+            add(log, join(path, entry->d_name));
+        }
+    }
+
+    e = errno;
+    closedir(dir);
+
+    if (e != 0) {
+        errno = e;
+        tool_errno("read", path);
+        forget_list_free(log);
+        return false;
+    }
+
+    if (log->n > 0) {
+        qsort(log->list, log->n, sizeof(*log->list), by_path);
+    }
+
+    return true;
+}
+
+void
+forget_list_free(forget_log_t *log)
+{
+    size_t  i;
+
+    for (i = 0; i < log->n; i++) {
+        free(log->list[i].path);
+    }
+    free(log->list);
+    memset(log, 0, sizeof(*log));
+}
+
+/* ---- locks -------------------------------------------------------------- */
+
+bool
+forget_is_held(const char *path)
+{
+    int   fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    bool  held;
+
+    if (fd == -1) {
+        return false;
+    }
+
+    held = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+
+    return held;
+}
+
+int
+forget_lock(const char *path)
+{
+    int          fd, e;
+    struct stat  st, at;
+
+    for ( ;; ) {
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+        if (fd == -1) {
+            return -1;
+        }
+
+        if (fstat(fd, &st) != 0 || flock(fd, LOCK_EX) != 0
+            || lstat(path, &at) != 0)
+        {
+            e = errno;
+            close(fd);
+            errno = e;
+            return -1;
+        }
+
+        if (at.st_dev == st.st_dev && at.st_ino == st.st_ino) {
+            return fd;
+        }
+
+        close(fd);              /* another run wrote it anew meanwhile */
+    }
+}
+
+/* ---- leftovers ---------------------------------------------------------- */
+
+bool
+forget_clean(const char *path)
+{
+    DIR            *dir = opendir(path);
+    bool            ok = true;
+    char           *temp;
+    struct dirent  *entry;
+
+    if (dir == NULL) {
+        return errno == ENOTDIR;        /* a single segment */
+    }
+
+    while ((entry = readdir(dir)) != NULL) {
+        if (!is_temporary(entry->d_name)) {
+            continue;
+        }
+
+        temp = join(path, entry->d_name);
+        if (!forget_is_held(temp) && unlink(temp) != 0 && errno != ENOENT) {
+            tool_errno("remove", temp);
+            ok = false;
+        }
+        free(temp);
+    }
+
+    closedir(dir);
+
+    return ok;
+}

@@ -1,0 +1,418 @@
+#!/usr/bin/perl
+
+# reco forget: a customer's records go from the segments and from the next
+# snapshot, and nothing else changes; a second run finds none. Which records
+# are whose was counted by hand.
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(hmac_sha256_hex);
+use Fcntl qw(:flock);
+use File::Copy qw(copy);
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use JSON::PP ();
+use POSIX qw(WNOHANG);
+use Reco::Log;
+use Reco::Tool;
+use Test::More;
+
+use constant { SEC => 1000, MIN => 60_000, DAY => 86_400_000 };
+
+my $dir = folder();
+my $json = JSON::PP->new->utf8->canonical;
+my $t0 = 1_700_000_000_000;         # 2023-11-14T22:13:20Z
+my $kills = $ENV{RECO_SLOW} ? 100 : 8;
+
+sub forget {
+    my ($status, $out, $err) = reco('forget', '--json', @_);
+
+    return ($status, $out eq '' ? undef : $json->decode($out), $err);
+}
+
+sub contents {
+    my ($log) = @_;
+
+    return { map { $_ => slurp("$log/$_") } files($log) };
+}
+
+sub records {
+    my ($log) = @_;
+
+    return map { my (undef, @l) = split /\n/, slurp("$log/$_");
+                 map { $json->decode($_) } @l } files($log);
+}
+
+# Three customers on two nodes. c1: decisions 1 and 4; rewards of 1 (by its id
+# alone, on the other node), of c1 (by customer), of 4 (by both).
+sub write_log {
+    my ($log, %key) = @_;
+    my ($c1, $c2) = map { $key{$_} // $_ } qw(c1 c2);
+
+    mkdir $log;
+    write_segment($log, 'edge-1', 1, 0, $t0,
+        decision(1, $t0, customer => $c1, session => 'secret-session',
+                 features => { x => [7, 'request'] }, cart => ['toy']),
+        decision(2, $t0 + SEC, customer => $c2),
+        decision(3, $t0 + 2 * SEC),
+        reward(2, $t0 + 5 * SEC, { click => 1 }));
+    write_segment($log, 'edge-1', 1, 1, $t0 + MIN,
+        decision(4, $t0 + MIN, customer => $c1, seq => 5),
+        reward(undef, $t0 + MIN + SEC, { click => 1 }, customer => $c1),
+        reward(undef, $t0 + MIN + SEC, { click => 1 }, customer => $c2),
+        decision(7, $t0 + 90 * MIN, customer => $c2));
+    write_segment($log, 'edge-2', 2, 0, $t0,
+        reward(1, $t0 + 9 * SEC, { click => 1 }, items => ['toy']),
+        reward(3, $t0 + 9 * SEC, { click => 1 }),
+        reward(4, $t0 + 2 * MIN, { click => 1 }, customer => $c1),
+        decision(5, $t0 + 90 * MIN, customer => $c2));
+    write_segment($log, 'edge-3', 3, 0, $t0,
+        decision(6, $t0 + 90 * MIN, customer => "${c1}0"));
+
+    return $log;
+}
+
+# ---- nothing is changed by looking ----
+
+my $log = write_log("$dir/log");
+my $before = contents($log);
+chmod 0640, "$log/$_" or die for files($log);
+my @old = map { [(stat "$log/$_")[1, 2, 4, 5, 7, 9]] } files($log);
+
+my %found = (decisions => 2, rewards => 3, customers => 0, history => 0);
+
+my ($status, $r, $err) = forget('c1', '--log', $log, '--dry-run');
+is($status, 1, 'a dry run that finds something says so');
+is_deeply($r, { found => \%found, left => 5, unreadable => 0, segments => 4,
+                rewritten => 0, dry_run => JSON::PP::true,
+                absent => JSON::PP::false }, '... how much') or diag $err;
+is_deeply(contents($log), $before, '... and changes no byte');
+is_deeply([map { [(stat "$log/$_")[1, 2, 4, 5, 7, 9]] } files($log)], \@old,
+          '... nor a file');
+
+# ---- by plain id ----
+
+($status, $r, $err) = forget('c1', '--log', $log);
+is($status, 0, 'forget');
+is_deeply($r, { found => \%found, left => 0, unreadable => 0, segments => 4,
+                rewritten => 3, dry_run => JSON::PP::false,
+                absent => JSON::PP::true }, '... what was found')
+    or diag $err;
+
+my @now = map { [(stat "$log/$_")[1, 2, 4, 5, 7, 9]] } files($log);
+isnt($now[0][0], $old[0][0], 'a segment is another file');
+is_deeply([map { [@$_[1 .. 4]] } @now], [map { [@$_[1 .. 4]] } @old],
+          '... of the same mode, owner and size');
+is_deeply([map { $_->[5] } @now],
+          [map { $old[$_][5] + ($_ < 3 ? 1 : 0) } 0 .. 3],
+          '... and one second younger');
+is_deeply($now[3], $old[3], 'a segment without them is not touched');
+
+my $text = join '', values %{ contents($log) };
+unlike($text, qr/"c1"|secret-session|toy|request/, 'nothing of theirs is left');
+is_deeply([map { exists $_->{pad} && delete $_->{pad}; $_ }
+           grep { $_->{type} eq 'forgotten' } records($log)], [
+    { type => 'forgotten', seq => 1, time => $t0, id => id(1) },
+    { type => 'forgotten', seq => 5, time => $t0 + MIN, id => id(4) },
+    { type => 'forgotten', seq => 6, time => $t0 + MIN + SEC },
+    { type => 'forgotten', seq => 1, time => $t0 + 9 * SEC },
+    { type => 'forgotten', seq => 3, time => $t0 + 2 * MIN },
+], 'what stands in their place');
+
+my @others = grep { $_ !~ /"c1"|"decision":"0{31}[14]"/ }
+             map { split /\n/ } map { $before->{$_} } sort keys %$before;
+is_deeply([grep { !/"type":"forgotten"/ } map { split /\n/ }
+           map { slurp("$log/$_") } files($log)], \@others,
+          'the others\' lines are as they were, byte by byte');
+
+my $after = contents($log);
+($status, $r) = forget('c1', '--log', $log);
+is($status, 0, 'a second run');
+is_deeply([@{ $r->{found} }{qw(decisions rewards)}, $r->{rewritten},
+           $r->{absent}], [0, 0, 0, JSON::PP::true], '... proves absence');
+is_deeply(contents($log), $after, '... and changes nothing');
+
+# ---- a reward that comes later, for a decision that was forgotten ----
+
+write_segment($log, 'edge-4', 4, 0, $t0,
+              reward(4, $t0 + 3 * MIN, { click => 1 }));
+($status, $r) = forget('c1', '--log', $log);
+is($r->{found}{rewards}, 1, 'a later reward of a forgotten decision is found');
+is($status, 0, '... and goes');
+unlink glob("$log/reco-edge-4*");
+
+# ---- what ledger, eval and train make of it ----
+
+spew("$dir/spec.json", <<'END');
+{"model": "shop", "version": "1",
+ "features": [{"name": "x", "type": "number", "from": ["request"],
+               "bins": [10]},
+              {"name": "spend", "type": "number", "from": ["customer"]}],
+ "actions": [{"id": "A"}, {"id": "B"}, {"id": "C"}, {"id": "D"}],
+ "policy": {"type": "p_table", "slate": 1, "state": ["x"]},
+ "reward": {"click": 1, "horizon": "30m"},
+ "history": {"recommendations": "7d", "rewards": "90d", "agent": "30d"},
+ "columns": {"customer": "id"}}
+END
+
+my $ledger = reco_json('eval', '--policy', 'uniform', '--json', '--spec',
+                       "$dir/spec.json", '--log', $log)->{log};
+is_deeply([@$ledger{qw(records erased decisions rewarded gaps lost corrupt)}],
+          [13, 5, 5, 2, 0, 0, 0],
+          'the ledger counts them, and has no gap');
+is($ledger->{facts}{orphan}, 0, '... nor a reward without its decision');
+is($ledger->{facts}{counted}, 3, '... and the others\' rewards are theirs');
+
+spew("$dir/in.csv", "id,spend\nc1,1\nc2,2\nc10,3\n");
+is((reco('build', "$dir/spec.json", '--customers', "$dir/in.csv", '--out',
+         "$dir/base.mdb"))[0], 0, 'build');
+
+sub train {
+    my ($name, $base, $from) = @_;
+    my ($s, $o, $e) = reco('train', '--base', $base, '--log', $from, '--out',
+                           "$dir/$name.mdb", '--algorithm', 'thompson');
+
+    is($s, 0, "train $name") or diag $e;
+
+    return "$dir/$name.mdb";
+}
+
+my $whole = write_log("$dir/whole");
+my $learned = train('learned', "$dir/base.mdb", $whole);
+
+# ---- the snapshot: record and history ----
+
+# 7 recommendations, of which 2 are c1's; rewarded are 1, 2, 3 and 4.
+is(reco_json('inspect', $learned, '--json')->{history_records}, 7 + 4 + 1,
+   'the history has all of them');
+
+($status, $r) = forget('c1', '--base', $learned);
+is($status, 1, 'a snapshot, looked into');
+is_deeply($r->{found}, { decisions => 0, rewards => 0, customers => 1,
+                         history => 4 }, '... what it has');
+
+($status, $r, $err) = forget('c1', '--log', $whole, '--base', $learned,
+                             '--out', "$dir/next.mdb", '--dry-run');
+ok($status == 1 && !-e "$dir/next.mdb", 'a dry run writes no snapshot');
+
+($status, $r, $err) = forget('c1', '--log', $whole, '--base', $learned,
+                             '--out', "$dir/next.mdb");
+is($status, 0, 'logs and snapshot at once') or diag $err;
+is_deeply($r->{found}, { %found, customers => 1, history => 4 },
+          '... what there was');
+is((reco('verify', "$dir/next.mdb"))[0], 0, 'the next snapshot is sound');
+unlike(slurp("$dir/next.mdb"), qr/secret-session/, '... without their session');
+
+my ($was, $is) = map { reco_json('inspect', $_, '--json') }
+                 $learned, "$dir/next.mdb";
+is_deeply([@$is{qw(customers history_records)}], [2, 8],
+          '... two customers, and the others\' history');
+is_deeply($is->{training}, $was->{training}, '... as it was trained');
+is($is->{states}, $was->{states}, '... with all its states');
+is((reco('inspect', "$dir/next.mdb", '--customer', 'c1'))[0], 1,
+   '... which does not know them');
+
+($status, $r) = forget('c1', '--log', $whole, '--base', "$dir/next.mdb");
+is($status, 0, 'and both prove it');
+
+my $new = train('new', "$dir/next.mdb", $whole);
+($status, $r) = forget('c1', '--base', $new);
+is($status, 0, 'nor does a training on what is left bring them back');
+
+# ---- under a secret ----
+
+my $key = '00112233445566778899aabbccddeeff';
+spew("$dir/secret", "hash $key\nsign a $key\n");
+my %hashed = map { $_ => substr(hmac_sha256_hex($_, pack('H*', $key)), 0, 32) }
+             qw(c1 c2);
+my $keyed = write_log("$dir/keyed", %hashed);
+unlink glob("$keyed/reco-edge-3*");
+
+($status, undef, $err) = forget('c1', '--log', $keyed);
+is($status, 1, 'hashed ids, no secret: nothing is proved');
+like($err, qr/look hashed; --secret is needed/, '... which is said');
+
+($status, $r) = forget('c1', '--log', $keyed, '--secret', "$dir/secret");
+is($status, 0, 'by the keyed hash');
+is_deeply($r->{found}, \%found, '... all are found');
+unlike(join('', values %{ contents($keyed) }), qr/$hashed{c1}/, '... and gone');
+
+($status, $r) = forget('c1', '--log', write_log("$dir/plain"), '--secret',
+                       "$dir/secret");
+is($r->{found}{decisions}, 2, 'a log from before there was a secret too');
+
+is((reco('build', "$dir/spec.json", '--customers', "$dir/in.csv", '--secret',
+         "$dir/secret", '--out', "$dir/hashed.mdb"))[0], 0, 'build');
+($status, undef, $err) = forget('c1', '--base', "$dir/hashed.mdb");
+ok($status == 1 && $err =~ /--secret is needed/, 'a snapshot wants it too');
+($status, $r) = forget('c1', '--base', "$dir/hashed.mdb", '--out',
+                       "$dir/hashed2.mdb", '--secret', "$dir/secret");
+ok($status == 0 && $r->{found}{customers} == 1, '... and loses the customer');
+
+# ---- open segments ----
+
+my $open = write_log("$dir/open");
+my $name = 'reco-edge-1-00000001-000001.ndjson';
+rename "$open/$name", "$open/$name.open" or die;
+open(my $writer, '>>', "$open/$name.open") or die;
+flock($writer, LOCK_EX) or die;
+my $held = slurp("$open/$name.open");
+
+($status, $r, $err) = forget('c1', '--log', $open);
+is($status, 1, 'a segment that is being written: not all is removed');
+is_deeply([@$r{qw(left rewritten absent)}], [2, 2, JSON::PP::false],
+          '... the rest is, rewards of its decisions too');
+like($err, qr/$name\.open.*2 records.*USR1/, '... and it is named');
+is(slurp("$open/$name.open"), $held, '... and left alone');
+
+print $writer '{"type":"dec' or die;        # killed in the middle of a line
+close($writer);
+($status, $r, $err) = forget('c1', '--log', $open);
+is($status, 0, 'one that nobody writes any more is closed first') or diag $err;
+ok(-e "$open/$name" && !-e "$open/$name.open", '... and cut');
+is($r->{rewritten}, 1, '... and written anew');
+
+# ---- lines that cannot be read ----
+
+my $bad = write_log("$dir/bad");
+open(my $f, '>>', "$bad/$name") or die;
+print $f qq({"type":"decision","customer":"c1"}\n);
+close($f);
+($status, $r, $err) = forget('c1', '--log', $bad);
+is($status, 1, 'a line that is no record: absence is not proved');
+is_deeply([@$r{qw(left unreadable absent)}], [0, 1, JSON::PP::false],
+          '... how many');
+like($err, qr/$name.*1 lines are no records/, '... and where');
+
+# ---- killed at any moment ----
+
+sub large {
+    my ($log) = @_;
+
+    for my $n (0 .. 5) {
+        write_segment($log, 'edge-1', 1, $n, $t0, map {
+            my $i = 2000 * $n + $_;
+            decision($i, $t0 + $i, customer => $i % 3 ? "c$i" : 'c1',
+                     seq => $i)
+        } 1 .. 2000);
+    }
+
+    return $log;
+}
+
+my $old = contents(large("$dir/large"));
+is((forget('c1', '--log', "$dir/large"))[0], 0, 'a whole run');
+$new = contents("$dir/large");
+my ($half, $left) = (0, 0);
+
+# Moments: as soon as a segment is another file (k), or as soon as there is a
+# temporary one (even turns).
+for my $k (0 .. $kills - 1) {
+    my $log = "$dir/kill$k";
+    large($log);
+    my @names = files($log);
+    my $watched = "$log/$names[$k % 5]";
+    my $inode = (stat $watched)[1];
+    my $pid = fork() // die;
+
+    if ($pid == 0) {
+        open(STDOUT, '>', '/dev/null');
+        exec($ENV{RECO_TOOL} // 'build/reco', 'forget', 'c1', '--log', $log)
+            or die;
+    }
+    my $ended = 0;
+    while (($ended = waitpid($pid, WNOHANG)) == 0) {
+        my @there = files($log);
+        last if $k % 2 ? (stat $watched)[1] != $inode : @there > @names;
+    }
+    if ($ended == 0) {
+        kill 'KILL', $pid;
+        waitpid($pid, 0);
+    }
+
+    my %is = %{ contents($log) };
+    my @temp = grep { !exists $old->{$_} } keys %is;
+    delete @is{@temp};
+    my @torn = grep { !defined $is{$_} || ($is{$_} ne $old->{$_}
+                                           && $is{$_} ne $new->{$_}) }
+               keys %$old;
+    is_deeply(\@torn, [], "kill $k: each segment is the old or the new one");
+    $half++ if grep { $is{$_} ne $new->{$_} } keys %is;
+    $left += @temp;
+
+    is((forget('c1', '--log', $log))[0], 0, '... and the next run ends it');
+    is_deeply(contents($log), $new, '... and leaves nothing else behind');
+}
+cmp_ok($half, '>', 0, 'runs were killed before their end');
+cmp_ok($left, '>', 0, 'and in the middle of a segment');
+
+# ---- two at once ----
+
+large("$dir/two");
+my @pids = map {
+    my $pid = fork() // die;
+    if ($pid == 0) {
+        open(STDOUT, '>', '/dev/null');
+        exec($ENV{RECO_TOOL} // 'build/reco', 'forget', 'c1', '--log',
+             "$dir/two") or die;
+    }
+    $pid;
+} 1, 2;
+is_deeply([map { waitpid($_, 0); $? } @pids], [0, 0], 'two runs at once');
+is_deeply(contents("$dir/two"), $new, '... do it once');
+
+# ---- decisions repeat ----
+
+is((reco('publish', $learned, '--to', "$dir/models"))[0], 0, 'publish');
+my ($published) = grep { /\.mdb$/ } files("$dir/models");
+is((reco('batch', "$dir/models/$published", '--in', "$dir/in.csv", '--out',
+         "$dir/out.csv", '--log', "$dir/batch", '--time',
+         '2026-01-02T03:04:05Z'))[0], 0, 'decide');
+is((forget('c2', '--log', "$dir/batch"))[0], 0, 'forget one of three');
+$r = reco_json('replay', '--log', "$dir/batch", '--models', "$dir/models",
+               '--json');
+is_deeply([@$r{qw(decisions same different erased corrupt)}], [2, 2, 0, 1, 0],
+          'replay counts it and repeats the others');
+
+# ---- by age ----
+
+my $aged = "$dir/aged";
+my $now = 1000 * time;
+write_segment($aged, 'edge-1', 1, 0, $now - 200 * DAY,
+              decision(1, $now - 200 * DAY), decision(2, $now - 91 * DAY));
+write_segment($aged, 'edge-1', 1, 1, $now - 91 * DAY,
+              decision(3, $now - 91 * DAY, seq => 3),
+              decision(4, $now - 89 * DAY));
+write_segment($aged, 'edge-1', 1, 2, $now - 2 * DAY,
+              decision(5, $now - 2 * DAY, seq => 5));
+$old = contents($aged);
+
+my @by_age = ('--older-than', '90d', '--log', $aged);
+($status, $r) = forget(@by_age, '--dry-run');
+is($status, 0, 'by age, looked at');
+is($r->{removed}, 1, '... one would go');
+is_deeply(contents($aged), $old, '... and no byte is changed');
+my $size = -s "$aged/reco-edge-1-00000001-000000.ndjson";
+($status, $r) = forget(@by_age);
+is_deeply($r, { segments => 3, removed => 1, bytes => $size, undated => 0,
+                dry_run => JSON::PP::false }, 'by age');
+is_deeply([files($aged)], [map { "reco-edge-1-00000001-00000$_.ndjson" } 1, 2],
+          '... those whose newest record is too old');
+$ledger = reco_json('eval', '--policy', 'uniform', '--json', '--spec',
+                    "$dir/spec.json", '--log', $aged)->{log};
+is_deeply([@$ledger{qw(records gaps)}], [3, 0], 'what went at the front is no gap');
+
+# ---- used wrongly ----
+
+for ([], ['c1'], ['--older-than', '90d'], ['c1', '--out', 'x', '--log', $log],
+     ['c1', '--older-than', '1d', '--log', $log],
+     ['--older-than', 'soon', '--log', $log], ['', '--log', $log],
+     ['c1', 'c2', '--log', $log])
+{
+    is((reco('forget', @$_))[0], 2, "usage: @$_");
+}
+($status, undef, $err) = forget('c1', '--log', "$dir/nowhere");
+ok($status == 1 && $err =~ /nowhere/, 'a folder that is not there');
+
+done_testing();
