@@ -321,8 +321,9 @@ facts_to_keep(const train_t *t)
     const ledger_counts_t  *c = &t->ledger->counts;
 
     json_object_del(log, "repeated");
+    json_object_del(log, "erased");
     json_object_set_new(log, "records", json_integer((json_int_t)
-                                            (c->records - c->repeated)));
+                             (c->records - c->repeated - c->erased)));
     text = json_dumps(facts, JSON_COMPACT);
     json_decref(facts);
 

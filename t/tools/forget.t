@@ -219,6 +219,10 @@ is($status, 0, 'and both prove it');
 my $new = train('new', "$dir/next.mdb", $whole);
 ($status, $r) = forget('c1', '--base', $new);
 is($status, 0, 'nor does a training on what is left bring them back');
+is((reco('train', '--base', "$dir/next.mdb", '--log', $whole, '--log', $whole,
+         '--out', "$dir/twice.mdb", '--algorithm', 'thompson'))[0], 0,
+   'what is left, read twice');
+ok(slurp("$dir/twice.mdb") eq slurp($new), '... gives the same bytes');
 
 # ---- under a secret ----
 
