@@ -2,6 +2,10 @@
  * reco_file.c - temporary files beside their targets, and their renaming.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE             /* O_TMPFILE */
+#endif
+
 #include "reco_file.h"
 
 #include <errno.h>
@@ -16,6 +20,7 @@
 
 #define COPY_BLOCK  (1 << 20)
 
+static void folder_of(const char *path, char folder[RECO_PATH_MAX]);
 static reco_status_t folder_sync(const char *path, reco_error_t *err);
 
 reco_status_t
@@ -27,18 +32,30 @@ reco_file_error(reco_error_t *err, const char *what)
                           "%s: %s", what, strerror(e));
 }
 
+/* A rename would replace a folder, a device or a pipe, /dev/null too. */
+static bool
+may_replace(const char *path, reco_error_t *err)
+{
+    struct stat  st;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        reco_error_set(err, RECO_INVALID, "",
+                       "cannot write '%s': it is no file", path);
+        return false;
+    }
+
+    return true;
+}
+
 reco_status_t
 reco_file_temp(const char *path, char temp[RECO_PATH_MAX], int *fd,
     reco_error_t *err)
 {
-    int          n;
-    uint64_t     random;
-    struct stat  st;
+    int       n;
+    uint64_t  random;
 
-    /* a rename would replace it, /dev/null too */
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        return reco_error_set(err, RECO_INVALID, "",
-                              "cannot write '%s': it is no file", path);
+    if (!may_replace(path, err)) {
+        return RECO_INVALID;
     }
 
     do {
@@ -65,6 +82,31 @@ reco_file_temp(const char *path, char temp[RECO_PATH_MAX], int *fd,
 }
 
 reco_status_t
+reco_file_unnamed(const char *path, int *fd, reco_error_t *err)
+{
+    char           folder[RECO_PATH_MAX], temp[RECO_PATH_MAX];
+    reco_status_t  rc;
+
+    if (!may_replace(path, err)) {
+        return RECO_INVALID;
+    }
+
+    folder_of(path, folder);
+
+    *fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (*fd != -1) {
+        return RECO_OK;
+    }
+
+    rc = reco_file_temp(path, temp, fd, err);
+    if (rc == RECO_OK) {
+        unlink(temp);
+    }
+
+    return rc;
+}
+
+reco_status_t
 reco_file_commit(int fd, const char *temp, const char *path,
     reco_error_t *err)
 {
@@ -79,20 +121,27 @@ reco_file_commit(int fd, const char *temp, const char *path,
     return folder_sync(path, err);
 }
 
-static reco_status_t
-folder_sync(const char *path, reco_error_t *err)
+static void
+folder_of(const char *path, char folder[RECO_PATH_MAX])
 {
-    int          fd, rc;
-    char         folder[RECO_PATH_MAX];
     const char  *slash = strrchr(path, '/');
 
     if (slash == NULL) {
         strcpy(folder, ".");
     } else {
         /* the root's own slash stays */
-        snprintf(folder, sizeof(folder), "%.*s",
+        snprintf(folder, RECO_PATH_MAX, "%.*s",
                  (int) (slash - path) + (slash == path), path);
     }
+}
+
+static reco_status_t
+folder_sync(const char *path, reco_error_t *err)
+{
+    int   fd, rc;
+    char  folder[RECO_PATH_MAX];
+
+    folder_of(path, folder);
 
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd == -1) {

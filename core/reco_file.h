@@ -16,6 +16,11 @@
 reco_status_t reco_file_temp(const char *path, char temp[RECO_PATH_MAX],
     int *fd, reco_error_t *err);
 
+/* An empty file without a name in the folder of 'path', open for reading and
+ * writing: it goes with its descriptor, however the process ends. Where the
+ * file system has no such files it has a name for a moment. */
+reco_status_t reco_file_unnamed(const char *path, int *fd, reco_error_t *err);
+
 /* Syncs, renames, syncs the folder; fd stays open. When one of the first two
  * fails, 'path' is as it was before. */
 reco_status_t reco_file_commit(int fd, const char *temp, const char *path,

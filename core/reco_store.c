@@ -28,17 +28,14 @@ reco_status_t
 reco_store_open(reco_store_t *s, const char *path, reco_error_t *err)
 {
     int            fd;
-    char           temp[RECO_PATH_MAX];
     reco_status_t  rc;
 
     memset(s, 0, sizeof(*s));
 
-    rc = reco_file_temp(path, temp, &fd, err);
+    rc = reco_file_unnamed(path, &fd, err);
     if (rc != RECO_OK) {
         return rc;
     }
-
-    unlink(temp);
 
     s->path = path;
     s->mapsize = 2 * MAP_FREE;
