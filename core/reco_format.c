@@ -5,6 +5,8 @@
 
 #include "reco_format_impl.h"
 
+#include <stdio.h>
+
 static const reco_format_t *const  formats[] = {
     &reco_format_native,
     &reco_format_offers,
@@ -179,6 +181,47 @@ reco_format_id(reco_json_t *s, reco_json_token_t token, const char *parent,
     }
 
     *out = s->string;
+
+    return RECO_OK;
+}
+
+reco_status_t
+reco_format_ids(reco_json_t *s, reco_json_token_t token, reco_str_t name,
+    reco_str_t *ids, uint32_t max, uint32_t *n, reco_error_t *err)
+{
+    char           message[48];
+    reco_status_t  rc;
+
+    *n = 0;
+
+    if (token == RECO_JSON_NULL) {
+        return RECO_OK;
+    }
+
+    if (token != RECO_JSON_ARRAY) {
+        return reco_format_fail(err, s->position, "", name,
+                                "must be an array of ids");
+    }
+
+    while ((token = reco_json_next(s)) != RECO_JSON_ARRAY_END) {
+
+        if (token == RECO_JSON_ERROR) {
+            return err->status;
+        }
+
+        if (*n == max) {
+            snprintf(message, sizeof(message), "must be at most %u items",
+                     (unsigned) max);
+            return reco_format_fail(err, s->position, "", name, message);
+        }
+
+        rc = reco_format_id(s, token, "", name, false, &ids[*n], err);
+        if (rc != RECO_OK) {
+            return rc;
+        }
+
+        (*n)++;
+    }
 
     return RECO_OK;
 }

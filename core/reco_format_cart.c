@@ -63,46 +63,6 @@ optional_id(reco_json_t *s, reco_json_token_t token, reco_str_t key,
     return reco_format_id(s, token, "", key, true, out, err);
 }
 
-/* An array of ids, or null. */
-static reco_status_t
-read_ids(reco_json_t *s, reco_json_token_t token, reco_str_t key,
-    reco_str_t *ids, uint32_t max, uint32_t *n, reco_error_t *err)
-{
-    reco_status_t  rc;
-
-    *n = 0;
-
-    if (token == RECO_JSON_NULL) {
-        return RECO_OK;
-    }
-
-    if (token != RECO_JSON_ARRAY) {
-        return reco_format_fail(err, s->position, "", key,
-                                "must be an array of strings");
-    }
-
-    while ((token = reco_json_next(s)) != RECO_JSON_ARRAY_END) {
-
-        if (token == RECO_JSON_ERROR) {
-            return err->status;
-        }
-
-        if (*n == max) {
-            return reco_format_fail(err, s->position, "", key,
-                                    "must have at most 64 entries");
-        }
-
-        rc = reco_format_id(s, token, "", key, false, &ids[*n], err);
-        if (rc != RECO_OK) {
-            return rc;
-        }
-
-        (*n)++;
-    }
-
-    return RECO_OK;
-}
-
 typedef reco_status_t (*member_pt)(void *data, reco_json_t *s, reco_str_t key,
     reco_json_token_t token, reco_error_t *err);
 
@@ -157,13 +117,13 @@ decide_member(void *data, reco_json_t *s, reco_str_t key,
     }
 
     if (reco_key_is(key, "cart_items")) {
-        return read_ids(s, token, key, r->cart, RECO_MAX_CART, &r->ncart,
-                        err);
+        return reco_format_ids(s, token, key, r->cart, RECO_MAX_CART,
+                               &r->ncart, err);
     }
 
     if (reco_key_is(key, "out_of_stock")) {
-        return read_ids(s, token, key, r->exclude, RECO_MAX_CART,
-                        &r->nexclude, err);
+        return reco_format_ids(s, token, key, r->exclude, RECO_MAX_CART,
+                               &r->nexclude, err);
     }
 
     return reco_format_feature(s, token, "", key, d->model, r, err);
@@ -487,8 +447,8 @@ reward_member(void *data, reco_json_t *s, reco_str_t key,
     }
 
     if (reco_key_is(key, "recommended_products")) {
-        return read_ids(s, token, key, reward->items, RECO_MAX_SLATE,
-                        &reward->nitems, err);
+        return reco_format_ids(s, token, key, reward->items, RECO_MAX_SLATE,
+                               &reward->nitems, err);
     }
 
     if (reco_key_is(key, "interaction_type")) {

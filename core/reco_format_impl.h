@@ -45,6 +45,11 @@ reco_status_t reco_format_id(reco_json_t *s, reco_json_token_t token,
     const char *parent, reco_str_t name, bool null_allowed, reco_str_t *out,
     reco_error_t *err);
 
+/* An array of at most max ids, which need not be known; null is none. */
+reco_status_t reco_format_ids(reco_json_t *s, reco_json_token_t token,
+    reco_str_t name, reco_str_t *ids, uint32_t max, uint32_t *n,
+    reco_error_t *err);
+
 /* Having got the object's start: features by their names in requests into
  * request->given; names the model does not know are counted. */
 reco_status_t reco_format_features(reco_json_t *s, const char *parent,

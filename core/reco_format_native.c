@@ -88,44 +88,6 @@ parse_actions(reco_json_t *s, reco_json_token_t token,
                             "must be an array of strings");
 }
 
-/* Ids, each of which may be one nobody knows. */
-static reco_status_t
-parse_ids(reco_json_t *s, reco_str_t name, reco_json_token_t token,
-    reco_str_t *ids, uint32_t *n, uint32_t max, reco_error_t *err)
-{
-    reco_status_t  rc;
-
-    if (token == RECO_JSON_NULL) {
-        return RECO_OK;
-    }
-
-    if (token != RECO_JSON_ARRAY) {
-        return reco_format_fail(err, s->position, "", name,
-                                "must be an array of ids");
-    }
-
-    while ((token = reco_json_next(s)) != RECO_JSON_ARRAY_END) {
-
-        if (token == RECO_JSON_ERROR) {
-            return err->status;
-        }
-
-        if (*n == max) {
-            return reco_format_fail(err, s->position, "", name,
-                                    "must be at most 64 items");
-        }
-
-        rc = reco_format_id(s, token, "", name, false, &ids[*n], err);
-        if (rc != RECO_OK) {
-            return rc;
-        }
-
-        (*n)++;
-    }
-
-    return RECO_OK;
-}
-
 static reco_status_t
 parse_decide_member(reco_json_t *s, reco_str_t key, reco_json_token_t token,
     const reco_model_t *model, reco_request_t *request, reco_error_t *err)
@@ -157,13 +119,13 @@ parse_decide_member(reco_json_t *s, reco_str_t key, reco_json_token_t token,
     }
 
     if (reco_key_is(key, "cart")) {
-        return parse_ids(s, key, token, request->cart, &request->ncart,
-                         RECO_MAX_CART, err);
+        return reco_format_ids(s, token, key, request->cart, RECO_MAX_CART,
+                               &request->ncart, err);
     }
 
     if (reco_key_is(key, "exclude")) {
-        return parse_ids(s, key, token, request->exclude, &request->nexclude,
-                         RECO_MAX_CART, err);
+        return reco_format_ids(s, token, key, request->exclude, RECO_MAX_CART,
+                               &request->nexclude, err);
     }
 
     if (reco_key_is(key, "slate")) {
@@ -640,8 +602,8 @@ parse_reward_member(reco_json_t *s, reco_str_t key, reco_json_token_t token,
     }
 
     if (reco_key_is(key, "items")) {
-        return parse_ids(s, key, token, reward->items, &reward->nitems,
-                         RECO_MAX_SLATE, err);
+        return reco_format_ids(s, token, key, reward->items, RECO_MAX_SLATE,
+                               &reward->nitems, err);
     }
 
     id = reco_key_is(key, "decision") ? &reward->token
