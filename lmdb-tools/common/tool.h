@@ -151,6 +151,10 @@ void tool_csv_refuse(const tool_csv_t *csv, const char *column,
     reco_str_t field, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* 1, 0, true or false; an empty field is true. False after a message. */
+bool tool_csv_flag(const tool_csv_t *csv, const char *column, reco_str_t field,
+    bool *flag);
+
 /* Writes a field with quotes where they are needed. */
 void tool_csv_write(FILE *f, reco_str_t field);
 

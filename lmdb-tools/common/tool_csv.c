@@ -459,6 +459,30 @@ tool_csv_refuse(const tool_csv_t *csv, const char *column, reco_str_t field,
                    field.len > FIELD_SHOWN ? "..." : "", words);
 }
 
+bool
+tool_csv_flag(const tool_csv_t *csv, const char *column, reco_str_t field,
+    bool *flag)
+{
+    static const struct {
+        const char  *word;
+        bool         flag;
+    } words[] = {
+        { "", true }, { "1", true }, { "true", true }, { "0", false },
+        { "false", false },
+    };
+    size_t  i;
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (reco_str_equal(field, tool_str(words[i].word))) {
+            *flag = words[i].flag;
+            return true;
+        }
+    }
+    tool_csv_refuse(csv, column, field, "must be 1, 0, true or false");
+
+    return false;
+}
+
 /* ---- writing ------------------------------------------------------------ */
 
 void

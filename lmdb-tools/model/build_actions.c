@@ -78,30 +78,6 @@ check_text(const tool_csv_t *csv, int i, reco_str_t s)
     return true;
 }
 
-static bool
-parse_active(const tool_csv_t *csv, reco_str_t s, bool *active)
-{
-    static const struct {
-        const char  *word;
-        bool         active;
-    } words[] = {
-        { "", true }, { "1", true }, { "true", true }, { "0", false },
-        { "false", false },
-    };
-    size_t  i;
-
-    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (reco_str_equal(s, tool_str(words[i].word))) {
-            *active = words[i].active;
-            return true;
-        }
-    }
-    tool_csv_refuse(csv, columns[ACTIVE], s,
-                    "must be 1, 0, true or false");
-
-    return false;
-}
-
 /* The texts of *action are those of the row. */
 static bool
 parse_action(const tool_csv_t *csv, const int *at, const reco_str_t *fields,
@@ -117,7 +93,8 @@ parse_action(const tool_csv_t *csv, const int *at, const reco_str_t *fields,
     if (!check_text(csv, ID, action->id)
         || !check_text(csv, NAME, action->name)
         || !check_text(csv, CATEGORY, action->category)
-        || !parse_active(csv, field(fields, at, ACTIVE), &action->active))
+        || !tool_csv_flag(csv, columns[ACTIVE], field(fields, at, ACTIVE),
+                          &action->active))
     {
         return false;
     }

@@ -164,30 +164,6 @@ static const char *const  item_columns[ITEM_COLUMNS] = {
     "id", "name", "price", "category", "family", "available"
 };
 
-static bool
-parse_available(const table_t *t, reco_str_t s, bool *available)
-{
-    static const struct {
-        const char  *word;
-        bool         available;
-    } words[] = {
-        { "", true }, { "1", true }, { "true", true }, { "0", false },
-        { "false", false },
-    };
-    size_t  i;
-
-    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (reco_str_equal(s, tool_str(words[i].word))) {
-            *available = words[i].available;
-            return true;
-        }
-    }
-    tool_csv_refuse(t->csv, item_columns[AVAILABLE], s,
-                    "must be 1, 0, true or false");
-
-    return false;
-}
-
 /* The texts of *item are those of the row. */
 static bool
 parse_item(const table_t *t, const reco_str_t *fields, reco_item_t *item)
@@ -204,8 +180,8 @@ parse_item(const table_t *t, const reco_str_t *fields, reco_item_t *item)
         || !check_text(t, NAME, item->name, false)
         || !check_text(t, CATEGORY, item->category, false)
         || !check_text(t, FAMILY, item->family, false)
-        || !parse_available(t, field(t, fields, AVAILABLE),
-                            &item->available))
+        || !tool_csv_flag(t->csv, item_columns[AVAILABLE],
+                          field(t, fields, AVAILABLE), &item->available))
     {
         return false;
     }
