@@ -33,13 +33,13 @@ static reco_error_t           err;
 static char                   rendered[256 * 1024];
 static reco_buf_t             out;
 
-static reco_str_t
+static inline reco_str_t
 str(const char *s)
 {
     return (reco_str_t) { s, strlen(s) };
 }
 
-static void
+static inline void
 assert_str(reco_str_t got, const char *expected)
 {
     if (got.len != strlen(expected)
@@ -49,7 +49,7 @@ assert_str(reco_str_t got, const char *expected)
     }
 }
 
-static reco_model_t *
+static inline reco_model_t *
 model_of(const char *spec)
 {
     reco_model_t  *model;
@@ -67,7 +67,7 @@ model_of(const char *spec)
  * a read beyond it. */
 static char  *body_copy;
 
-static reco_str_t
+static inline reco_str_t
 exact(const char *text)
 {
     free(body_copy);
@@ -77,7 +77,7 @@ exact(const char *text)
     return (reco_str_t) { body_copy, strlen(text) };
 }
 
-static void
+static inline void
 begin_parse(void)
 {
     parse.arena = (reco_arena_t) { arena_memory, sizeof(arena_memory), 0 };
@@ -85,24 +85,25 @@ begin_parse(void)
     memset(&err, 0, sizeof(err));
 }
 
-static reco_status_t
+static inline reco_status_t
 parse_decide(const reco_format_t *format, const reco_model_t *model,
     const char *body, const char *args)
 {
+    reco_str_t  none = RECO_STR("");
+    reco_str_t  text = exact(body != NULL ? body : args);
+
     begin_parse();
     reco_request_reset(&request, model->nfeatures);
 
-    return (body != NULL)
-           ? format->parse_decide(exact(body), str(""), model, &parse,
-                                  &request, &err)
-           : format->parse_decide(str(""), exact(args), model, &parse,
-                                  &request, &err);
+    return format->parse_decide(body != NULL ? text : none,
+                                body != NULL ? none : text, model, &parse,
+                                &request, &err);
 }
 
 /* The model that rewards are read for; NULL where the format takes none. */
 static const reco_model_t  *reward_model;
 
-static reco_status_t
+static inline reco_status_t
 parse_reward(const reco_format_t *format, const char *body)
 {
     begin_parse();
@@ -118,7 +119,7 @@ typedef struct {
     size_t       position;      /* or RECO_NO_POSITION */
 } bad_t;
 
-static void
+static inline void
 assert_refused(reco_status_t rc, const bad_t *bad)
 {
     if (rc != RECO_INVALID || strcmp(err.field, bad->field) != 0
@@ -132,20 +133,20 @@ assert_refused(reco_status_t rc, const bad_t *bad)
     assert_true(err.message[0] != '\0');
 }
 
-static void
+static inline void
 begin_render(void)
 {
     reco_buf_init(&out, rendered, sizeof(rendered));
 }
 
-static void
+static inline void
 assert_rendered(const char *expected)
 {
     assert_false(out.overflow);
     assert_str((reco_str_t) { out.start, reco_buf_len(&out) }, expected);
 }
 
-static json_t *
+static inline json_t *
 rendered_json(void)
 {
     json_t        *v;
@@ -162,7 +163,7 @@ rendered_json(void)
 }
 
 /* All but model, request and token, which belong to the test. */
-static reco_answer_t
+static inline reco_answer_t
 answer_of(const reco_model_t *model)
 {
     return (reco_answer_t) {
