@@ -72,6 +72,13 @@ reco_event_write_header(reco_buf_t *b, const reco_segment_header_t *h)
     reco_buf_hex(b, incarnation, sizeof(incarnation));
     write_member_u64(b, "\",\"segment\":", h->segment);
     write_member_u64(b, ",\"time\":", h->time_ms);
+
+    if (h->clock.known) {
+        reco_buf_cstr(b, ",\"clock\":");
+        reco_buf_i64(b, h->clock.offset_ms);
+        write_member_string(b, ",\"boot\":", h->clock.boot);
+    }
+
     reco_buf_cstr(b, ",\"writer\":\"reco " RECO_VERSION "\",\"pad\":\"");
 
     for (len = reco_buf_len(b) - start + 3; len < HEADER_BYTES; len++) {
@@ -349,6 +356,21 @@ reco_event_write_forgotten(reco_buf_t *b, uint64_t seq, uint64_t time_ms,
         reco_buf_char(b, '"');
     }
 
+    reco_buf_cstr(b, "}\n");
+}
+
+/* ---- what was lost --------------------------------------------------- */
+
+void
+reco_event_write_lost(reco_buf_t *b, uint64_t seq, uint64_t time_ms,
+    const reco_lost_t *lost)
+{
+    write_member_u64(b, "{\"type\":\"lost\",\"seq\":", seq);
+    write_member_u64(b, ",\"time\":", time_ms);
+    write_member_u64(b, ",\"from\":", lost->from);
+    write_member_u64(b, ",\"to\":", lost->to);
+    write_member_u64(b, ",\"decisions\":", lost->decisions);
+    write_member_u64(b, ",\"rewards\":", lost->rewards);
     reco_buf_cstr(b, "}\n");
 }
 

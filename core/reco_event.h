@@ -22,6 +22,9 @@
  * {"type":"forgotten","seq":8,"time":..,"id":"..","pad":"..."}   in place of a
  * record of somebody who was forgotten (`reco forget`); id: of a decision
  *
+ * {"type":"lost","seq":9,"time":..,"from":5,"to":8,"decisions":3,"rewards":1}
+ * the records of these numbers were not written, and the writer knows why
+ *
  * "actions" is the catalogue's size, "eligible" the mask in hex, highest
  * action first, or "all" for every action of the catalogue; propensities are
  * in units of 2^-32; a missing customer, session, decision, key or action is
@@ -77,12 +80,32 @@ typedef struct {
     uint32_t           nitems;
 } reco_reward_event_t;
 
+/* How the clock that a segment's times are of stood to the machine's monotonic
+ * one: times less the offset are on the axis of the latter, which all segments
+ * of the same boot share and nobody sets. */
 typedef struct {
-    reco_str_t  node;
-    uint32_t    incarnation;
-    uint64_t    segment;            /* number in its incarnation, from 0 */
-    uint64_t    time_ms;
+    bool        known;
+    int64_t     offset_ms;          /* wall clock minus monotonic clock */
+    reco_str_t  boot;               /* id of the machine's boot, or empty */
+} reco_clock_t;
+
+typedef struct {
+    reco_str_t    node;
+    uint32_t      incarnation;
+    uint64_t      segment;          /* number in its incarnation, from 0 */
+    uint64_t      time_ms;
+    reco_clock_t  clock;
 } reco_segment_header_t;
+
+/* Records that were not written, though they had numbers: from..to, at least
+ * one. Decisions that were answered without a record and rewards that were
+ * refused; the rest of the range are notes of this kind that were lost too. */
+typedef struct {
+    uint64_t  from;                 /* 1..to */
+    uint64_t  to;                   /* below the seq of the note */
+    uint64_t  decisions;            /* decisions + rewards: at most the */
+    uint64_t  rewards;              /* numbers of the range */
+} reco_lost_t;
 
 /* Each writes one line with its newline. */
 void reco_event_write_header(reco_buf_t *b, const reco_segment_header_t *h);
@@ -94,6 +117,12 @@ void reco_event_write_reward(reco_buf_t *b, const reco_reward_event_t *e);
  * unless that is too short. */
 void reco_event_write_forgotten(reco_buf_t *b, uint64_t seq, uint64_t time_ms,
     const reco_id_t *id, size_t len);
+
+/* The note of what was lost; at most RECO_EVENT_LOST_BOUND bytes. */
+void reco_event_write_lost(reco_buf_t *b, uint64_t seq, uint64_t time_ms,
+    const reco_lost_t *lost);
+
+#define RECO_EVENT_LOST_BOUND  256
 
 /* No decision of this model is longer than this, in bytes, but for its cart
  * and excluded items: these need reco_event_request_bound() more. */
@@ -107,7 +136,8 @@ typedef enum {
     RECO_EVENT_HEADER,
     RECO_EVENT_DECISION,
     RECO_EVENT_REWARD,
-    RECO_EVENT_FORGOTTEN        /* seq, time_ms, and the id of a decision */
+    RECO_EVENT_FORGOTTEN,       /* seq, time_ms, and the id of a decision */
+    RECO_EVENT_LOST             /* seq, time_ms, lost */
 } reco_event_type_t;
 
 typedef struct {
@@ -152,6 +182,7 @@ typedef struct {
     uint32_t                nitems;         /* decision: recommended; reward:
                                                that it is about */
     reco_str_t              items[RECO_MAX_SLATE];
+    reco_lost_t             lost;
     reco_segment_header_t   header;
 } reco_event_t;
 

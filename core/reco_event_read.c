@@ -13,6 +13,7 @@
 /* How a member is read; 'offset' is that of its place in reco_event_t. */
 typedef enum {
     READ_U64,
+    READ_I64,
     READ_U32,
     READ_STRING,                /* 1..RECO_MAX_ID bytes */
     READ_TEXT,                  /* a string of any length */
@@ -36,7 +37,8 @@ typedef enum {
     M_FEATURES, M_ACTIONS, M_ELIGIBLE, M_SLATE, M_PROPENSITY, M_POLICY,
     M_PINNED, M_LOW_MASS, M_FALLBACK, M_REPLAYABLE, M_DECISION, M_KEY,
     M_ACTION, M_FACTS, M_LEVEL, M_CART, M_EXCLUDE, M_ITEMS, M_FORMAT, M_NODE,
-    M_INCARNATION, M_SEGMENT,
+    M_INCARNATION, M_SEGMENT, M_CLOCK, M_BOOT, M_FROM, M_TO, M_DECISIONS,
+    M_REWARDS,
     M_COUNT
 } member_t;
 
@@ -77,12 +79,18 @@ static const struct {
     [M_NODE] = { "node", READ_STRING, AT(header.node) },
     [M_INCARNATION] = { "incarnation", READ_INCARNATION, 0 },
     [M_SEGMENT] = { "segment", READ_U64, AT(header.segment) },
+    [M_CLOCK] = { "clock", READ_I64, AT(header.clock.offset_ms) },
+    [M_BOOT] = { "boot", READ_STRING, AT(header.clock.boot) },
+    [M_FROM] = { "from", READ_U64, AT(lost.from) },
+    [M_TO] = { "to", READ_U64, AT(lost.to) },
+    [M_DECISIONS] = { "decisions", READ_U64, AT(lost.decisions) },
+    [M_REWARDS] = { "rewards", READ_U64, AT(lost.rewards) },
 };
 
-#define BIT(member)  ((uint32_t) 1 << (member))
+#define BIT(member)  ((uint64_t) 1 << (member))
 
 /* What each type of record must have, by reco_event_type_t. */
-static const uint32_t  required[] = {
+static const uint64_t  required[] = {
     [RECO_EVENT_HEADER] = BIT(M_FORMAT) | BIT(M_NODE) | BIT(M_INCARNATION)
                           | BIT(M_SEGMENT) | BIT(M_TIME),
     [RECO_EVENT_DECISION] = BIT(M_SEQ) | BIT(M_ID) | BIT(M_TIME)
@@ -93,13 +101,15 @@ static const uint32_t  required[] = {
     [RECO_EVENT_REWARD] = BIT(M_SEQ) | BIT(M_TIME) | BIT(M_MODEL)
                           | BIT(M_GENERATION) | BIT(M_FACTS),
     [RECO_EVENT_FORGOTTEN] = BIT(M_SEQ) | BIT(M_TIME),
+    [RECO_EVENT_LOST] = BIT(M_SEQ) | BIT(M_TIME) | BIT(M_FROM) | BIT(M_TO)
+                        | BIT(M_DECISIONS) | BIT(M_REWARDS),
 };
 
 typedef struct {
     reco_json_t        json;
     reco_json_token_t  token;
     const char        *field;       /* member that is being read */
-    uint32_t           seen;
+    uint64_t           seen;
     uint32_t           npropensity;
     reco_event_t      *out;
     reco_error_t      *err;
@@ -170,6 +180,29 @@ read_u64(reader_t *r, uint64_t max, uint64_t *out)
 }
 
 static reco_status_t
+read_i64(reader_t *r, int64_t *out)
+{
+    bool           negative;
+    uint64_t       v;
+    reco_status_t  rc;
+
+    negative = r->token == RECO_JSON_NUMBER && r->json.string.data[0] == '-';
+
+    if (negative) {
+        r->json.string.data++;
+        r->json.string.len--;
+    }
+
+    rc = read_u64(r, INT64_MAX, &v);
+
+    if (rc == RECO_OK) {
+        *out = negative ? -(int64_t) v : (int64_t) v;
+    }
+
+    return rc;
+}
+
+static reco_status_t
 read_string(reader_t *r, reco_str_t *out)
 {
     if (r->token != RECO_JSON_STRING || !reco_id_is_valid(r->json.string)) {
@@ -219,6 +252,7 @@ read_type(reader_t *r)
         [RECO_EVENT_DECISION] = "decision",
         [RECO_EVENT_REWARD] = "reward",
         [RECO_EVENT_FORGOTTEN] = "forgotten",
+        [RECO_EVENT_LOST] = "lost",
     };
 
     text = (r->token == RECO_JSON_STRING) ? r->json.string : RECO_STR("");
@@ -232,7 +266,8 @@ read_type(reader_t *r)
         }
     }
 
-    return fail(r, "must be segment, decision, reward or forgotten");
+    return fail(r, "must be segment, decision, reward, forgotten or"
+                   " lost");
 }
 
 static reco_status_t
@@ -493,6 +528,9 @@ read_member(reader_t *r, member_t m)
     case READ_U64:
         return read_u64(r, UINT64_MAX, (uint64_t *) (void *) at);
 
+    case READ_I64:
+        return read_i64(r, (int64_t *) (void *) at);
+
     case READ_U32:
         rc = read_u64(r, UINT32_MAX, &v);
         if (rc == RECO_OK) {
@@ -585,7 +623,8 @@ reset(reco_event_t *e)
     e->level = e->ncart = e->nexclude = e->nitems = 0;
     e->key = e->action = RECO_STR("");
     memset(&e->header, 0, sizeof(e->header));
-    e->header.node = RECO_STR("");
+    e->header.node = e->header.clock.boot = RECO_STR("");
+    memset(&e->lost, 0, sizeof(e->lost));
     memset(&e->id, 0, sizeof(e->id));
 }
 
@@ -623,11 +662,44 @@ check_decision(reader_t *r)
     return RECO_OK;
 }
 
+/* A note that explained more than was lost would hide a hole. */
+static reco_status_t
+check_lost(reader_t *r)
+{
+    uint64_t            numbers;
+    const reco_lost_t  *lost = &r->out->lost;
+
+    r->field = "from";
+    if (lost->from == 0 || lost->from > lost->to) {
+        return fail(r, "must be from 1 to \"to\"");
+    }
+
+    r->field = "to";
+    if (lost->to >= r->out->seq) {
+        return fail(r, "must be below \"seq\"");
+    }
+
+    numbers = lost->to - lost->from + 1;
+
+    r->field = "decisions";
+    if (lost->decisions > numbers) {
+        return fail(r, "must be at most the numbers that were lost");
+    }
+
+    r->field = "rewards";
+    if (lost->rewards > numbers - lost->decisions) {
+        return fail(r, "must be, with the decisions, at most the numbers that"
+                       " were lost");
+    }
+
+    return RECO_OK;
+}
+
 static reco_status_t
 check(reader_t *r)
 {
     int            m;
-    uint32_t       missing;
+    uint64_t       missing;
     reco_event_t  *e = r->out;
 
     missing = (r->seen & BIT(M_TYPE)) ? required[e->type] & ~r->seen
@@ -657,8 +729,12 @@ check(reader_t *r)
     case RECO_EVENT_FORGOTTEN:
         return RECO_OK;
 
+    case RECO_EVENT_LOST:
+        return check_lost(r);
+
     default:
         e->header.time_ms = e->time_ms;
+        e->header.clock.known = (r->seen & BIT(M_CLOCK)) != 0;
         return RECO_OK;
     }
 }

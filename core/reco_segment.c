@@ -229,6 +229,7 @@ reco_segment_open(reco_segment_t *s, const char *dir, reco_str_t node,
     header.incarnation = incarnation;
     header.segment = number;
     header.time_ms = time_ms;
+    header.clock.known = false;
 
     reco_buf_init(&b, text, sizeof(text));
     reco_event_write_header(&b, &header);

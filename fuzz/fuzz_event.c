@@ -397,7 +397,8 @@ try_reward(fuzz_input_t *in)
 static void
 try_header(fuzz_input_t *in)
 {
-    char                    node[RECO_MAX_ID], room[4096], *memory;
+    char                    node[RECO_MAX_ID], boot[RECO_MAX_ID];
+    char                    room[4096], *memory;
     reco_buf_t              b;
     reco_str_t              line;
     reco_segment_header_t   h;
@@ -406,6 +407,10 @@ try_header(fuzz_input_t *in)
     h.segment = fuzz_bytes(in, 8);
     h.time_ms = fuzz_bytes(in, 6);
     h.node = fuzz_id(in, node, 1);
+    h.clock.known = fuzz_below(in, 2);
+    h.clock.offset_ms = (int64_t) (fuzz_bytes(in, 8) >> 1)
+                        * (fuzz_below(in, 2) ? 1 : -1);
+    h.clock.boot = fuzz_id(in, boot, 0);
 
     reco_buf_init(&b, room, sizeof(room));
     reco_event_write_header(&b, &h);
@@ -417,6 +422,70 @@ try_header(fuzz_input_t *in)
     FUZZ_ASSERT(back.header.incarnation == h.incarnation);
     FUZZ_ASSERT(back.header.segment == h.segment);
     FUZZ_ASSERT(back.header.time_ms == h.time_ms);
+    FUZZ_ASSERT(back.header.clock.known == h.clock.known);
+    FUZZ_ASSERT(!h.clock.known
+                || (back.header.clock.offset_ms == h.clock.offset_ms
+                    && reco_str_equal(back.header.clock.boot, h.clock.boot)));
+    free(memory);
+    fuzz_free(line);
+}
+
+/* A note of what was lost, whose numbers fit each other. */
+static void
+try_lost(fuzz_input_t *in)
+{
+    char         room[RECO_EVENT_LOST_BOUND], *memory;
+    uint64_t     seq, numbers;
+    reco_buf_t   b;
+    reco_str_t   line;
+    reco_lost_t  lost;
+
+    seq = 2 + fuzz_bytes(in, 8) % (UINT64_MAX - 1);
+    lost.to = 1 + fuzz_bytes(in, 8) % (seq - 1);
+    lost.from = 1 + fuzz_bytes(in, 8) % lost.to;
+    numbers = lost.to - lost.from + 1;
+    lost.decisions = fuzz_bytes(in, 8) % numbers;
+    lost.rewards = fuzz_bytes(in, 8) % (numbers - lost.decisions + 1);
+
+    reco_buf_init(&b, room, sizeof(room));
+    reco_event_write_lost(&b, seq, fuzz_bytes(in, 6), &lost);
+    line = written(&b);
+    memory = read_back(line);
+    FUZZ_ASSERT(back.type == RECO_EVENT_LOST && back.seq == seq);
+    FUZZ_ASSERT(memcmp(&back.lost, &lost, sizeof(lost)) == 0);
+    free(memory);
+    fuzz_free(line);
+}
+
+/* As long as it should be, and read as it was meant. */
+static void
+try_forgotten(fuzz_input_t *in)
+{
+    char        room[4096], *memory;
+    size_t      i, len;
+    uint64_t    seq, time_ms;
+    reco_id_t   id;
+    reco_buf_t  b;
+    reco_str_t  line;
+    bool        has_id;
+
+    seq = fuzz_bytes(in, 8);
+    time_ms = fuzz_bytes(in, 6);
+    has_id = fuzz_below(in, 2);
+    len = fuzz_below(in, sizeof(room));
+
+    for (i = 0; i < RECO_ID_BYTES; i++) {
+        id.bytes[i] = (uint8_t) fuzz_bytes(in, 1);
+    }
+
+    reco_buf_init(&b, room, sizeof(room));
+    reco_event_write_forgotten(&b, seq, time_ms, has_id ? &id : NULL, len);
+    FUZZ_ASSERT(len < 256 || reco_buf_len(&b) == len);
+    line = written(&b);
+    memory = read_back(line);
+    FUZZ_ASSERT(back.type == RECO_EVENT_FORGOTTEN && back.seq == seq);
+    FUZZ_ASSERT(back.time_ms == time_ms && back.has_id == has_id);
+    FUZZ_ASSERT(!has_id || memcmp(&back.id, &id, sizeof(id)) == 0);
     free(memory);
     fuzz_free(line);
 }
@@ -520,6 +589,12 @@ try_line(reco_str_t line)
 
     } else if (event.type == RECO_EVENT_HEADER) {
         FUZZ_ASSERT(event.header.node.len > 0);
+
+    } else if (event.type == RECO_EVENT_LOST) {
+        FUZZ_ASSERT(event.lost.from > 0 && event.lost.from <= event.lost.to);
+        FUZZ_ASSERT(event.lost.to < event.seq);
+        FUZZ_ASSERT(event.lost.decisions <= event.lost.to);
+        FUZZ_ASSERT(event.lost.rewards <= event.lost.to);
     }
 
     free(memory);
@@ -547,6 +622,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'h':
         try_header(&in);
+        break;
+    case 'l':
+        try_lost(&in);
+        break;
+    case 'f':
+        try_forgotten(&in);
         break;
     case 'm':
         try_mask(&in);

@@ -432,7 +432,7 @@ take(ledger_tail_t *t, const reco_event_t *e)
         note_seq(t->source, e->seq, time_ms);
         if (e->type == RECO_EVENT_FORGOTTEN) {
             l->counts.erased++;
-        } else {
+        } else if (e->type != RECO_EVENT_LOST) {
             take_record(l, t->source, e);
         }
     }

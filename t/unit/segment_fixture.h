@@ -122,7 +122,7 @@ header_of(const char *node, uint32_t incarnation, uint64_t number)
     static char            text[1024];
     reco_buf_t             b;
     reco_segment_header_t  h = { { node, strlen(node) }, incarnation, number,
-                                 5 };
+                                 5, { false, 0, { "", 0 } } };
 
     reco_buf_init(&b, text, sizeof(text) - 1);
     reco_event_write_header(&b, &h);
