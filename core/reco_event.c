@@ -371,6 +371,11 @@ reco_event_write_lost(reco_buf_t *b, uint64_t seq, uint64_t time_ms,
     write_member_u64(b, ",\"to\":", lost->to);
     write_member_u64(b, ",\"decisions\":", lost->decisions);
     write_member_u64(b, ",\"rewards\":", lost->rewards);
+
+    if (lost->elapsed_ms > 0) {
+        write_member_u64(b, ",\"elapsed\":", lost->elapsed_ms);
+    }
+
     reco_buf_cstr(b, "}\n");
 }
 

@@ -22,7 +22,8 @@
  * {"type":"forgotten","seq":8,"time":..,"id":"..","pad":"..."}   in place of a
  * record of somebody who was forgotten (`reco forget`); id: of a decision
  *
- * {"type":"lost","seq":9,"time":..,"from":5,"to":8,"decisions":3,"rewards":1}
+ * {"type":"lost","seq":9,"time":..,"from":5,"to":8,"decisions":3,"rewards":1,
+ *  "elapsed":61000}
  * the records of these numbers were not written, and the writer knows why
  *
  * "actions" is the catalogue's size, "eligible" the mask in hex, highest
@@ -105,6 +106,8 @@ typedef struct {
     uint64_t  to;                   /* below the seq of the note */
     uint64_t  decisions;            /* decisions + rewards: at most the */
     uint64_t  rewards;              /* numbers of the range */
+    uint64_t  elapsed_ms;           /* from the first of them to the note, by
+                                       the monotonic clock; 0: not known */
 } reco_lost_t;
 
 /* Each writes one line with its newline. */

@@ -38,7 +38,7 @@ typedef enum {
     M_PINNED, M_LOW_MASS, M_FALLBACK, M_REPLAYABLE, M_DECISION, M_KEY,
     M_ACTION, M_FACTS, M_LEVEL, M_CART, M_EXCLUDE, M_ITEMS, M_FORMAT, M_NODE,
     M_INCARNATION, M_SEGMENT, M_CLOCK, M_BOOT, M_FROM, M_TO, M_DECISIONS,
-    M_REWARDS,
+    M_REWARDS, M_ELAPSED,
     M_COUNT
 } member_t;
 
@@ -85,6 +85,7 @@ static const struct {
     [M_TO] = { "to", READ_U64, AT(lost.to) },
     [M_DECISIONS] = { "decisions", READ_U64, AT(lost.decisions) },
     [M_REWARDS] = { "rewards", READ_U64, AT(lost.rewards) },
+    [M_ELAPSED] = { "elapsed", READ_U64, AT(lost.elapsed_ms) },
 };
 
 #define BIT(member)  ((uint64_t) 1 << (member))

@@ -446,6 +446,7 @@ try_lost(fuzz_input_t *in)
     numbers = lost.to - lost.from + 1;
     lost.decisions = fuzz_bytes(in, 8) % numbers;
     lost.rewards = fuzz_bytes(in, 8) % (numbers - lost.decisions + 1);
+    lost.elapsed_ms = fuzz_bytes(in, 8);
 
     reco_buf_init(&b, room, sizeof(room));
     reco_event_write_lost(&b, seq, fuzz_bytes(in, 6), &lost);

@@ -151,7 +151,7 @@ static void
 test_lost(void **state)
 {
     reco_buf_t   b;
-    reco_lost_t  lost = { 5, 8, 3, 1 };
+    reco_lost_t  lost = { 5, 8, 3, 1, 0 };
 
     (void) state;
 
@@ -169,9 +169,20 @@ test_lost(void **state)
     assert_int_equal(event.lost.to, 8);
     assert_int_equal(event.lost.decisions, 3);
     assert_int_equal(event.lost.rewards, 1);
+    assert_int_equal(event.lost.elapsed_ms, 0);
+
+    lost.elapsed_ms = 61000;
+    reco_buf_init(&b, memory, sizeof(memory));
+    reco_event_write_lost(&b, 9, 1732241299000, &lost);
+    assert_str(line_of(&b),
+        "{\"type\":\"lost\",\"seq\":9,\"time\":1732241299000,\"from\":5,"
+        "\"to\":8,\"decisions\":3,\"rewards\":1,\"elapsed\":61000}");
+    assert_int_equal(read_line(line_of(&b)), RECO_OK);
+    assert_int_equal(event.lost.elapsed_ms, 61000);
 
     /* the longest, for which the bound has room; 2^64 - 1 has 20 digits */
-    lost = (reco_lost_t) { 1, UINT64_MAX - 1, UINT64_MAX - 1, 0 };
+    lost = (reco_lost_t) { 1, UINT64_MAX - 1, UINT64_MAX - 1, 0,
+                            UINT64_MAX };
     reco_buf_init(&b, memory, RECO_EVENT_LOST_BOUND);
     reco_event_write_lost(&b, UINT64_MAX, UINT64_MAX, &lost);
     assert_int_equal(read_line(line_of(&b)), RECO_OK);
@@ -251,7 +262,7 @@ test_note_prefixes(void **state)
 {
     reco_id_t    id;
     reco_buf_t   b;
-    reco_lost_t  lost = { 5, 8, 3, 1 };
+    reco_lost_t  lost = { 5, 8, 3, 1, 0 };
 
     (void) state;
     assert_true(reco_id_parse(str(ID_TEXT), &id));
