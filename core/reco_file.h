@@ -1,6 +1,5 @@
 /*
- * reco_file.h - private to the snapshot's files: temporary files that take
- * their place whole or not at all.
+ * reco_file.h - temporary files that take their place whole or not at all.
  */
 
 #ifndef RECO_FILE_H
@@ -10,11 +9,21 @@
 
 #define RECO_PATH_MAX   4096
 
-/* Creates PATH.tmp-RANDOM, open for reading and writing; 'temp' gets its
- * name. Mode 0666 less the umask. A folder, a device or a pipe at PATH is
- * refused. */
+/* Creates PATH.tmp-RANDOM (16 hexadecimal digits), open for reading and
+ * writing and held with flock until its descriptor is closed; what processes
+ * that were killed left of PATH is removed first. Mode 0666 less the umask. A
+ * folder, a device or a pipe at PATH is refused. 'temp' gets the name; it is a
+ * whole name or "" at every moment, so that a signal handler may remove what
+ * it names, and "" after a failure. */
 reco_status_t reco_file_temp(const char *path, char temp[RECO_PATH_MAX],
     int *fd, reco_error_t *err);
+
+/* Bytes of NAME in "NAME.tmp-RANDOM", 0 when it is not such a name. */
+size_t reco_file_temp_stem(const char *name);
+
+/* Removes a temporary file of ours that nobody holds any more; leaves what is
+ * held, another user's, or no regular file. */
+void reco_file_temp_remove(int folder, const char *name);
 
 /* An empty file without a name in the folder of 'path', open for reading and
  * writing: it goes with its descriptor, however the process ends. Where the

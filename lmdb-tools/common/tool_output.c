@@ -4,6 +4,7 @@
  * not finished yet.
  */
 
+#include "reco_file.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -215,35 +216,12 @@ open_in_place(tool_output_t *o)
     return true;
 }
 
-/* No signal comes between a file and its being remembered. */
-static int
-create_temp(char *temp)
-{
-    int       fd, e;
-    sigset_t  all, old;
-
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &old);
-
-    fd = mkostemp(temp, O_CLOEXEC);
-    e = errno;
-    if (fd != -1) {
-        tool_temp_remember(temp);
-    }
-
-    sigprocmask(SIG_SETMASK, &old, NULL);
-    errno = e;
-
-    return fd;
-}
-
 bool
 tool_output_open(tool_output_t *o, const char *path)
 {
-    int          fd;
-    mode_t       mask;
-    size_t       size;
-    struct stat  st;
+    int           fd;
+    struct stat   st;
+    reco_error_t  err;
 
     memset(o, 0, sizeof(*o));
     if (path == NULL || strcmp(path, "-") == 0) {
@@ -256,19 +234,16 @@ tool_output_open(tool_output_t *o, const char *path)
         return open_in_place(o);
     }
 
-    size = strlen(path) + sizeof(".XXXXXX");
-    o->temp = tool_alloc(size);
-    snprintf(o->temp, size, "%s.XXXXXX", path);
-    fd = create_temp(o->temp);
-    if (fd == -1) {
-        tool_errno("create", path);
+    o->temp = tool_alloc(RECO_PATH_MAX);
+    o->temp[0] = '\0';
+    tool_temp_remember(o->temp);
+
+    if (reco_file_temp(path, o->temp, &fd, &err) != RECO_OK) {
+        tool_error("%s", err.message);
         release(o);
         return false;
     }
 
-    mask = umask(0);
-    umask(mask);
-    fchmod(fd, 0666 & ~mask);
     o->file = fdopen(fd, "w");
     if (o->file == NULL) {
         tool_errno("create", path);

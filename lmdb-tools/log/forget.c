@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -379,9 +378,6 @@ copy(const forget_t *f, const char *path, lines_t *l, const struct stat *st,
     if (!tool_output_open(&out, path)) {
         return false;
     }
-
-    /* so that another run does not take it for a killed one's */
-    (void) flock(fileno(out.file), LOCK_EX | LOCK_NB);
 
     while ((is = lines_next(l)) == LINE_RECORD || is == LINE_UNREADABLE) {
         if (is == LINE_UNREADABLE) {

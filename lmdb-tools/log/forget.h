@@ -60,11 +60,9 @@ bool forget_is_theirs(const forget_t *f, reco_str_t customer_key);
 bool forget_list(forget_log_t *log, const char *path);
 void forget_list_free(forget_log_t *log);
 
-/* Removes what a killed run left in the folder. False after a message. */
+/* Removes what killed runs left in the folder and nobody holds. False when the
+ * folder cannot be read. */
 bool forget_clean(const char *path);
-
-/* Whether a writer lives that has it open. */
-bool forget_is_held(const char *path);
 
 /* Opens a closed segment and waits until nobody else has its lock; -1 with
  * errno. It is still what its name says. */

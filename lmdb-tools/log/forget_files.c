@@ -4,6 +4,7 @@
  */
 
 #include "forget.h"
+#include "reco_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +18,6 @@
 #define PREFIX      "reco-"
 #define CLOSED      ".ndjson"
 #define OPEN        ".ndjson.open"
-#define TEMP_LEN    7           /* of ".XXXXXX", as tool_output_open() has it */
 
 static bool
 has_end(const char *name, const char *end)
@@ -34,15 +34,14 @@ is_segment(const char *name)
            && (has_end(name, CLOSED) || has_end(name, OPEN));
 }
 
-/* "reco-...ndjson.XXXXXX" */
+/* What a killed run was writing anew. */
 static bool
 is_temporary(const char *name)
 {
-    size_t  n = strlen(name), e = strlen(CLOSED);
+    size_t  n = reco_file_temp_stem(name), e = strlen(CLOSED);
 
-    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && n > e + TEMP_LEN
-           && memcmp(name + n - TEMP_LEN - e, CLOSED, e) == 0
-           && name[n - TEMP_LEN] == '.';
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && n > e
+           && memcmp(name + n - e, CLOSED, e) == 0;
 }
 
 static char *
@@ -136,22 +135,6 @@ forget_list_free(forget_log_t *log)
 
 /* ---- locks -------------------------------------------------------------- */
 
-bool
-forget_is_held(const char *path)
-{
-    int   fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    bool  held;
-
-    if (fd == -1) {
-        return false;
-    }
-
-    held = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-
-    return held;
-}
-
 int
 forget_lock(const char *path)
 {
@@ -187,8 +170,6 @@ bool
 forget_clean(const char *path)
 {
     DIR            *dir = opendir(path);
-    bool            ok = true;
-    char           *temp;
     struct dirent  *entry;
 
     if (dir == NULL) {
@@ -196,19 +177,12 @@ forget_clean(const char *path)
     }
 
     while ((entry = readdir(dir)) != NULL) {
-        if (!is_temporary(entry->d_name)) {
-            continue;
+        if (is_temporary(entry->d_name)) {
+            reco_file_temp_remove(dirfd(dir), entry->d_name);
         }
-
-        temp = join(path, entry->d_name);
-        if (!forget_is_held(temp) && unlink(temp) != 0 && errno != ENOENT) {
-            tool_errno("remove", temp);
-            ok = false;
-        }
-        free(temp);
     }
 
     closedir(dir);
 
-    return ok;
+    return true;
 }

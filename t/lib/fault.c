@@ -3,18 +3,21 @@
  *
  *     FAULT=CALL:N       the N-th call fails, counted from main() on
  *     FAULT=CALL:N+      this one and all after it
+ *     FAULT=CALL:N!      the process is killed instead, as kill -9 does, before
+ *                        the N-th call
  *     FAULT_HIT=FILE     is created when a call fails
  *
  * CALL is malloc, calloc, realloc, write, pwrite, fsync, fdatasync, rename,
- * open, ftruncate, mmap or flush. Only files count for write; open counts fopen() and mkostemp() too, pwrite LMDB's
- * pwritev(), and flush is stdio's fflush() and fclose(), which writes without
- * these functions.
+ * open, ftruncate, mmap, unlink or flush. Only files count for write; open
+ * counts fopen() too, pwrite LMDB's pwritev(), and flush is stdio's fflush()
+ * and fclose(), which writes without these functions.
  */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -36,6 +39,7 @@ void *__libc_realloc(void *p, size_t size);
 static char           call[16];
 static long           nth;
 static bool           onwards;
+static bool           deadly;
 static const char    *hit;
 static atomic_long    calls;
 static int          (*real_main)(int, char **, char **);
@@ -64,6 +68,10 @@ fails(const char *name, int error)
         syscall(SYS_close, fd);
     }
 
+    if (deadly) {
+        raise(SIGKILL);
+    }
+
     errno = error;
 
     return true;
@@ -80,6 +88,7 @@ counted_main(int argc, char **argv, char **envp)
         memcpy(call, fault, (size_t) (colon - fault));
         hit = getenv("FAULT_HIT");
         onwards = strchr(colon, '+') != NULL;
+        deadly = strchr(colon, '!') != NULL;
         nth = atol(colon + 1);
     }
 
@@ -247,15 +256,9 @@ __open64_2(const char *path, int flags)
 }
 
 int
-mkostemp(char *name, int flags)
+unlink(const char *path)
 {
-    return fails("open", EMFILE) ? -1 : REAL(mkostemp)(name, flags);
-}
-
-int
-mkostemp64(char *name, int flags)
-{
-    return mkostemp(name, flags);
+    return fails("unlink", EIO) ? -1 : (int) syscall(SYS_unlink, path);
 }
 
 FILE *

@@ -10,6 +10,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use Fcntl qw(:flock);
 use File::Copy qw(copy);
 use POSIX ();
 use Reco::Log;
@@ -167,6 +168,9 @@ for my $command (sort keys %commands) {
 
 # ---- judging ------------------------------------------------------------- #
 
+# What a process that was killed may leave; the next one removes it.
+use constant TEMP => qr/\.tmp-[0-9a-f]{16}\z/;
+
 # What is wrong with a folder, or nothing: each file is the old one or the new
 # one, a manifest names a file that is there, and when all went well, all are
 # new. After a kill, temporary files are looked over.
@@ -177,7 +181,7 @@ sub wrong {
     my @wrong;
 
     for my $name (sort keys %$now) {
-        next if $killed && $name =~ /\.tmp-|\.\w{6}\z/;
+        next if $killed && $name =~ TEMP;
         my @good = map { $_->{$name} // () } $before, $after;
         push @wrong, "$name is neither old nor new"
             unless grep { $_ eq $now->{$name} } @good;
@@ -254,6 +258,46 @@ for my $command (sort keys %commands) {
 
 # ---- killed -------------------------------------------------------------- #
 
+# What is wrong once the command has run again, after one that was killed:
+# nothing of that one may be left.
+sub again {
+    my ($command, $to) = @_;
+
+    ok_run(args($command, $to));
+
+    # a file that was published and not yet named keeps its number
+    return ((map { "$_ stays" } grep { $_ =~ TEMP } files($to)),
+            (reco('verify', $to))[0] == 0 ? () : 'verify')
+        if $command eq 'publish';
+
+    return map { "after another run: $_" } wrong($command, $to, 0);
+}
+
+# Just before the n-th of each call that changes a folder or a file.
+for my $command (sort keys %commands) {
+    my ($runs, $left, @wrong) = (0, 0);
+
+    for my $call (qw(open write pwrite ftruncate fsync rename unlink flush)) {
+        for (my $n = 1; @wrong < 5; $n += $slow ? 1 : 1 + int($n / 2)) {
+            my $to = fresh($command);
+
+            waitpid(run(fault => "$call:$n!", args => [ args($command, $to) ]),
+                    0);
+            last if $? == 0;
+            $runs++;
+            # what others made is first looked at in a process of its own
+            push @wrong, "$call:$n: status $?" if $? != 9
+                && slurp("$dir/err") !~ /reading it ends with signal 9/;
+            $left += grep { $_ =~ TEMP } files($to);
+            push @wrong, map { "$call:$n: $_" }
+                wrong($command, $to, $?, 1), again($command, $to);
+        }
+    }
+    is(join("\n", @wrong), '', "$command: killed before $runs calls, "
+       . "$left temporary files left, each gone after the next run");
+    cmp_ok($left, '>', 0, "$command: some were left");
+}
+
 # Seconds that a command takes, undisturbed.
 sub duration {
     my ($command) = @_;
@@ -265,12 +309,12 @@ sub duration {
     return time - $began;
 }
 
-my ($moments, %leftover) = ($slow ? 200 : 20);
+my $moments = $slow ? 200 : 20;
 srand 1;
 
 for my $command (sort keys %commands) {
     my $longest = duration($command);
-    my ($killed, $kept, @wrong) = (0, 0);
+    my ($killed, @wrong) = (0);
 
     for my $i (1 .. $moments) {
         my $signal = $i % 2 ? 'KILL' : 'TERM';
@@ -283,18 +327,43 @@ for my $command (sort keys %commands) {
         $killed++ if $? & 127;
 
         push @wrong, map { "$signal: $_" } wrong($command, $to, $?, 1);
-        my @left = grep { /\.tmp-|\.\w{6}\z/ } files($to);
+        my @left = grep { $_ =~ TEMP } files($to);
         push @wrong, "TERM leaves @left"
             if @left && $signal eq 'TERM' && $command ne 'publish';
-        next if $command ne 'publish';
-
-        # what a publisher leaves, the next one removes
-        ok_run('publish', "$dir/base.mdb", '--to', $to, '--force');
-        push @wrong, map { "$_ stays" } grep { /\.tmp-/ } files($to);
-        push @wrong, 'verify' if (reco('verify', $to))[0] != 0;
+        push @wrong, again($command, $to);
     }
 
     is(join("\n", @wrong), '', "$command: killed $killed of $moments times");
+}
+
+# ---- leftovers ------------------------------------------------------------ #
+
+{
+    my $to = fresh('build');
+    my $left = "$to/out.mdb.tmp-0123456789abcdef";
+    my %stays = (
+        held => "$to/out.mdb.tmp-0000000000000001",
+        "another target's" => "$to/other.mdb.tmp-0000000000000002",
+        'of a longer name' => "$to/an-out.mdb.tmp-0000000000000003",
+        'no name of ours' => "$to/out.mdb.tmp-000000000000000g",
+        'a fifo' => "$to/out.mdb.tmp-0000000000000004",
+        'a link' => "$to/out.mdb.tmp-0000000000000005",
+        "another user's" => "$to/out.mdb.tmp-0000000000000006",
+    );
+
+    spew($_, 'half') for $left, grep { !/[45]\z/ } values %stays;
+    POSIX::mkfifo($stays{'a fifo'}, 0600) or die $!;
+    symlink $left, $stays{'a link'} or die $!;
+    delete $stays{"another user's"}
+        if $> != 0 || !chown 1, 1, $stays{"another user's"};
+    open(my $held, '<', $stays{held}) or die $!;
+    flock($held, LOCK_EX) or die $!;
+
+    ok_run(args('build', $to));
+    ok(!-e $left, 'what a killed builder left goes');
+    ok(-l $stays{$_} || -e _, "$_: stays") for sort keys %stays;
+    unlink values %stays;
+    close($held);
 }
 
 # ---- a full disk ---------------------------------------------------------- #
