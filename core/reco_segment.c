@@ -190,7 +190,7 @@ create(reco_segment_t *s, const char *path, reco_error_t *err)
 reco_status_t
 reco_segment_open(reco_segment_t *s, const char *dir, reco_str_t node,
     uint32_t incarnation, uint64_t number, uint64_t time_ms,
-    reco_error_t *err)
+    const reco_clock_t *clock, reco_error_t *err)
 {
     char                   path[2048], text[HEADER_MAX];
     reco_buf_t             b;
@@ -202,6 +202,9 @@ reco_segment_open(reco_segment_t *s, const char *dir, reco_str_t node,
     s->header = 0;
     s->number = number;
     s->opened_ms = time_ms;
+    s->clock = (clock != NULL) ? *clock : (reco_clock_t) { .known = false };
+    s->uncut = false;
+    s->named = false;
 
     if (!reco_node_is_valid(node)) {
         return reco_error_set(err, RECO_INVALID, "node",
@@ -229,7 +232,7 @@ reco_segment_open(reco_segment_t *s, const char *dir, reco_str_t node,
     header.incarnation = incarnation;
     header.segment = number;
     header.time_ms = time_ms;
-    header.clock.known = false;
+    header.clock = s->clock;
 
     reco_buf_init(&b, text, sizeof(text));
     reco_event_write_header(&b, &header);
@@ -274,6 +277,26 @@ write_all(int fd, const char *data, size_t len)
     return true;
 }
 
+/* The file to what it has of whole writes; errno says why when it is false. A
+ * file that cannot be cut may have nothing that has to be. */
+static bool
+cut_back(reco_segment_t *s)
+{
+    struct stat  st;
+
+    s->uncut = ftruncate(s->fd, (off_t) s->size) != 0
+               && (fstat(s->fd, &st) != 0 || (uint64_t) st.st_size > s->size);
+
+    return !s->uncut;
+}
+
+static reco_status_t
+removed(const reco_segment_t *s, reco_error_t *err)
+{
+    return reco_error_set(err, RECO_IO, NULL,
+                          "segment '%s' was removed while in use", s->name);
+}
+
 reco_status_t
 reco_segment_append(reco_segment_t *s, const char *data, size_t len,
     reco_error_t *err)
@@ -290,14 +313,16 @@ reco_segment_append(reco_segment_t *s, const char *data, size_t len,
     }
 
     if (st.st_nlink == 0) {
-        return reco_error_set(err, RECO_IO, NULL,
-                              "segment '%s' was removed while in use",
-                              s->name);
+        return removed(s, err);
     }
 
     /* a tool that copies and truncates logs has been at it */
     if ((uint64_t) st.st_size < s->size) {
         s->size = (uint64_t) st.st_size;
+    }
+
+    if (s->uncut && !cut_back(s)) {
+        return io_error(err, "cut back", s->name);
     }
 
     if (write_all(s->fd, data, len)) {
@@ -307,8 +332,7 @@ reco_segment_append(reco_segment_t *s, const char *data, size_t len,
 
     failure = errno;
 
-    if (ftruncate(s->fd, (off_t) s->size) != 0) {
-        close_fd(&s->fd);
+    if (!cut_back(s)) {
         return reco_error_set(err, RECO_IO, NULL,
                               "cannot write '%s': %s; nor cut it back: %s",
                               s->name, strerror(failure), strerror(errno));
@@ -335,13 +359,32 @@ reco_segment_is_linked(const reco_segment_t *s)
 }
 
 reco_status_t
-reco_segment_sync(const reco_segment_t *s, reco_error_t *err)
+reco_segment_sync(reco_segment_t *s, reco_error_t *err)
 {
+    reco_status_t  rc;
+
     if (s->fd < 0) {
         return reco_error_set(err, RECO_IO, NULL, "segment is closed");
     }
 
-    return (fdatasync(s->fd) == 0) ? RECO_OK : io_error(err, "sync", s->name);
+    if (fdatasync(s->fd) != 0) {
+        return io_error(err, "sync", s->name);
+    }
+
+    if (s->named) {
+        return RECO_OK;
+    }
+
+    rc = sync_folder(s->dir, err);
+
+    /* of a file that is not there no name was synced */
+    if (rc == RECO_OK && !reco_segment_is_linked(s)) {
+        rc = removed(s, err);
+    }
+
+    s->named = rc == RECO_OK;
+
+    return rc;
 }
 
 /* The lock goes with the descriptor, so that nobody recovers the file before
@@ -357,8 +400,10 @@ reco_segment_finish(reco_segment_t *s, reco_error_t *err)
     }
 
     if (!reco_segment_is_linked(s)) {
-        rc = reco_error_set(err, RECO_IO, NULL,
-                            "segment '%s' was removed while in use", s->name);
+        rc = removed(s, err);
+
+    } else if (s->uncut && !cut_back(s)) {
+        rc = io_error(err, "cut back", s->name);
 
     } else if (s->size == s->header) {
         (void) join(path, sizeof(path), s->dir, s->name);

@@ -17,39 +17,49 @@
 #include "reco_event.h"
 
 typedef struct {
-    int         fd;             /* -1 when closed */
-    uint64_t    size;           /* bytes of whole records in the file */
-    uint64_t    header;         /* of these, bytes of the header record */
-    uint64_t    number;
-    uint64_t    opened_ms;
-    char        dir[1024];
-    char        name[512];      /* of the .open file, without the folder */
+    int           fd;           /* -1 when closed */
+    uint64_t      size;         /* bytes of whole records in the file */
+    uint64_t      header;       /* of these, bytes of the header record */
+    uint64_t      number;
+    uint64_t      opened_ms;
+    reco_clock_t  clock;        /* as the header says; boot is the caller's */
+    bool          uncut;        /* the file has more than 'size': part of a
+                                   write that failed, which could not be cut
+                                   off, and may hold whole records */
+    bool          named;        /* its name is durable */
+    char          dir[1024];
+    char          name[512];    /* of the .open file, without the folder */
 } reco_segment_t;
 
 /* Node names: 1..64 of A-Z a-z 0-9 . _ -, not beginning with a dot. */
 bool reco_node_is_valid(reco_str_t node);
 
-/* Creates the segment and writes its header record. RECO_IO with errno's
- * words; EEXIST (a name taken by another incarnation) is RECO_INVALID. */
+/* Creates the segment and writes its header record, with the clock that the
+ * records' times are of, or NULL where that is none of this machine's. RECO_IO
+ * with errno's words; EEXIST (a name taken by another incarnation) is
+ * RECO_INVALID. */
 reco_status_t reco_segment_open(reco_segment_t *s, const char *dir,
     reco_str_t node, uint32_t incarnation, uint64_t number, uint64_t time_ms,
-    reco_error_t *err);
+    const reco_clock_t *clock, reco_error_t *err);
 
 /* Appends whole records in one write. On any failure (short write, ENOSPC,
  * EIO, EFBIG, file unlinked) the file is cut back to 'size' and nothing of
- * this call is in it; if even that fails the segment must not be used again
- * (fd is closed and -1). */
+ * this call is in it; but where 'uncut' is set then, that could not be done:
+ * first records of this call may be in the file, and they must not be written
+ * to another. An uncut segment takes no records until it could be cut. */
 reco_status_t reco_segment_append(reco_segment_t *s, const char *data,
     size_t len, reco_error_t *err);
 
 /* False when the file was unlinked or its folder replaced (st_nlink 0). */
 bool reco_segment_is_linked(const reco_segment_t *s);
 
-/* fdatasync. */
-reco_status_t reco_segment_sync(const reco_segment_t *s, reco_error_t *err);
+/* fdatasync, and once for each segment fsync of the folder, so that the file
+ * keeps its name too. */
+reco_status_t reco_segment_sync(reco_segment_t *s, reco_error_t *err);
 
 /* fsync, rename to .ndjson, fsync of the folder, close. A segment that holds
- * only its header is removed instead. */
+ * only its header is removed instead; one that cannot be cut is left to
+ * recovery: RECO_IO. */
 reco_status_t reco_segment_finish(reco_segment_t *s, reco_error_t *err);
 
 typedef struct {

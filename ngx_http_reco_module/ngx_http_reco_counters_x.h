@@ -66,6 +66,8 @@
       "Segments of killed workers recovered")                                 \
     X(LOG_TORN,             "log_torn_tails",                                 \
       "Torn tails cut at recovery")                                           \
+    X(LOG_CLOCK_STEPS,      "log_clock_steps",                                \
+      "Segments closed because the clock stepped")                            \
     X(SNAPSHOT_SWAPS,       "snapshot_swaps",                                 \
       "Snapshots opened by a worker")                                         \
     X(LAST_EVICTED,         "last_decisions_evicted",                         \

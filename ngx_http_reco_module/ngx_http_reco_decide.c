@@ -299,7 +299,7 @@ ngx_http_reco_record(ngx_http_reco_served_t *served,
         bound += reco_event_request_bound(&ws->request);
     }
 
-    rc = ngx_http_reco_log_begin(bound, &b, &event.seq);
+    rc = ngx_http_reco_log_begin(RECO_EVENT_DECISION, bound, &b, &event.seq);
 
     if (rc != NGX_OK) {
         if (wait) {

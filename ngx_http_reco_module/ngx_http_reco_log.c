@@ -7,11 +7,11 @@
  *
  *   begin, end -> pending -(write)-> written -> answered
  *                         -(write)-> unsynced -(job)-> syncing -> answered
- *                         -(failed)-> lost -> answered
+ *                         -(failed)-> failed -> answered
  *
  * A failure (full disk, folder gone, file-size limit) costs the records of its
- * turn; opening is tried again at most once a second, and a person is told at
- * most once a minute of one cause.
+ * turn, which are noted when the log is written again; opening is tried again at
+ * most once a second, and a person is told at most once a minute of one cause.
  */
 
 #include "ngx_http_reco_log.h"
@@ -76,7 +76,7 @@ ngx_http_reco_log_init_process(ngx_cycle_t *cycle)
     ngx_queue_init(&log->written);
     ngx_queue_init(&log->unsynced);
     ngx_queue_init(&log->syncing);
-    ngx_queue_init(&log->lost);
+    ngx_queue_init(&log->failed);
 
     log->flush.handler = ngx_http_reco_log_flush_handler;
     log->age.handler = ngx_http_reco_log_age_handler;
@@ -93,6 +93,8 @@ ngx_http_reco_log_init_process(ngx_cycle_t *cycle)
     if (log->conf == NULL) {
         return NGX_OK;
     }
+
+    ngx_http_reco_log_boot(log);
 
     /* at a file-size limit write() is to fail, not to kill */
     (void) signal(SIGXFSZ, SIG_IGN);
@@ -130,6 +132,16 @@ ngx_http_reco_log_exit_process(ngx_cycle_t *cycle)
     log->exiting = 1;
 
     (void) ngx_http_reco_log_write(log);
+
+    /* the last that can be said of it */
+    if (log->lost.to
+        && ngx_http_reco_log_open(log) == NGX_OK
+        && ngx_http_reco_log_reserve(log, RECO_EVENT_LOST_BOUND) == NGX_OK)
+    {
+        ngx_http_reco_log_note(log);
+        (void) ngx_http_reco_log_write(log);
+    }
+
     ngx_http_reco_log_close(log);
 
     ngx_http_reco_log_drain(log);
@@ -139,7 +151,8 @@ ngx_http_reco_log_exit_process(ngx_cycle_t *cycle)
 
 
 ngx_int_t
-ngx_http_reco_log_begin(size_t max, reco_buf_t *buf, uint64_t *seq)
+ngx_http_reco_log_begin(reco_event_type_t type, size_t max, reco_buf_t *buf,
+    uint64_t *seq)
 {
     ngx_int_t             rc;
     ngx_http_reco_log_t  *log;
@@ -154,13 +167,19 @@ ngx_http_reco_log_begin(size_t max, reco_buf_t *buf, uint64_t *seq)
     rc = ngx_http_reco_log_open(log);
 
     if (rc == NGX_OK) {
-        rc = ngx_http_reco_log_reserve(log, max);
+        rc = ngx_http_reco_log_reserve(log, RECO_EVENT_LOST_BOUND + max);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_http_reco_log_note(log);
     }
 
     *seq = log->seq++;
+    log->begun = type;
 
     if (rc != NGX_OK) {
         log->nlost++;
+        ngx_http_reco_lost_add(&log->lost, *seq, type);
         return NGX_ERROR;
     }
 
@@ -181,6 +200,7 @@ ngx_http_reco_log_end(reco_buf_t *buf, ngx_http_reco_wait_t *wait)
     if (buf->overflow) {
         reco_error_set(&error, RECO_LIMIT, "", "record is too long");
         log->nlost++;
+        ngx_http_reco_lost_add(&log->lost, log->seq - 1, log->begun);
         ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_WRITE,
                                  "a record was dropped", &error);
 
@@ -193,6 +213,7 @@ ngx_http_reco_log_end(reco_buf_t *buf, ngx_http_reco_wait_t *wait)
 
     log->used += reco_buf_len(buf);
     log->records++;
+    ngx_http_reco_lost_add(&log->buffered, log->seq - 1, log->begun);
 
     if (wait == NULL) {
         return ngx_http_reco_log_write(log);
@@ -212,7 +233,7 @@ ngx_http_reco_log_skip(ngx_http_reco_wait_t *wait)
 
     log = &ngx_http_reco_log;
 
-    ngx_http_reco_log_link(&log->lost, wait);
+    ngx_http_reco_log_link(&log->failed, wait);
     ngx_post_event(&log->flush, &ngx_posted_events);
 }
 
@@ -308,6 +329,7 @@ static ngx_int_t
 ngx_http_reco_log_open(ngx_http_reco_log_t *log)
 {
     ngx_uint_t      i;
+    reco_clock_t    clock;
     reco_error_t    error;
     reco_status_t   status;
 
@@ -315,27 +337,30 @@ ngx_http_reco_log_open(ngx_http_reco_log_t *log)
         return NGX_OK;
     }
 
-    if (log->failing
+    if (log->failing && !log->exiting
         && ngx_current_msec - log->failed_at < NGX_HTTP_RECO_LOG_RETRY)
     {
         return NGX_ERROR;
     }
 
+    clock = ngx_http_reco_log_clock(log);
+
     for (i = 0; i < NGX_HTTP_RECO_LOG_REDRAWS; i++) {
         status = reco_segment_open(&log->segment,
                                    (char *) log->conf->path.data, log->node,
                                    log->incarnation, log->number,
-                                   ngx_http_reco_time_ms(), &error);
+                                   ngx_http_reco_time_ms(), &clock, &error);
 
         if (status != RECO_INVALID) {
             break;
         }
 
         /* The name is taken: by a worker that drew the same number. Records
-         * that wait in the buffer bear ours already: with them only the
-         * segment's number can change. */
+         * that wait in the buffer bear ours already, and of what was lost
+         * only ours can tell: with them only the segment's number can
+         * change. */
 
-        if (log->used) {
+        if (log->used || log->lost.to) {
             log->number++;
 
         } else if (ngx_http_reco_log_incarnation(log) != NGX_OK) {
@@ -411,7 +436,15 @@ ngx_http_reco_log_write(ngx_http_reco_log_t *log)
         return NGX_OK;
     }
 
+    ngx_http_reco_log_check_clock(log);
+
     rc = ngx_http_reco_log_append(log);
+
+    if (rc == NGX_ERROR) {
+        ngx_http_reco_lost_move(&log->lost, &log->buffered);
+    }
+
+    ngx_memzero(&log->buffered, sizeof(reco_lost_t));
 
     if (rc == NGX_OK) {
         ngx_http_reco_count(NGX_HTTP_RECO_LOG_WRITES);
@@ -424,8 +457,9 @@ ngx_http_reco_log_write(ngx_http_reco_log_t *log)
                                &log->pending);
 
     } else {
+        rc = NGX_ERROR;
         log->nlost += log->records;
-        ngx_http_reco_log_move(&log->lost, &log->pending);
+        ngx_http_reco_log_move(&log->failed, &log->pending);
     }
 
     log->used = 0;
@@ -446,15 +480,21 @@ ngx_http_reco_log_write(ngx_http_reco_log_t *log)
 /*
  * A write that fails is tried once more with a new segment: that heals a
  * file-size limit and a file that was removed without the loss of a record.
+ * NGX_ERROR: no record is in the log; NGX_ABORT: nobody can say that, because
+ * a segment could not be cut back. Its records are not tried again, lest they
+ * are there twice, and no note tells of them.
  */
 
 static ngx_int_t
 ngx_http_reco_log_append(ngx_http_reco_log_t *log)
 {
+    ngx_int_t      rc;
     ngx_uint_t     i;
     reco_error_t   error;
 
     ngx_http_reco_log_check_link(log);
+
+    rc = NGX_ERROR;
 
     for (i = 0; i < 2; i++) {
 
@@ -487,13 +527,19 @@ ngx_http_reco_log_append(ngx_http_reco_log_t *log)
 
         ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_WRITE,
                                  "cannot write", &error);
+
+        rc = log->segment.uncut ? NGX_ABORT : NGX_ERROR;
         ngx_http_reco_log_close(log);
+
+        if (rc == NGX_ABORT) {
+            break;
+        }
     }
 
     log->failing = 1;
     log->failed_at = ngx_current_msec;
 
-    return NGX_ERROR;
+    return rc;
 }
 
 
@@ -672,7 +718,7 @@ ngx_http_reco_log_flush_handler(ngx_event_t *ev)
     }
 
     ngx_http_reco_log_answer(&log->written, NGX_OK);
-    ngx_http_reco_log_answer(&log->lost,
+    ngx_http_reco_log_answer(&log->failed,
                              log->conf ? NGX_ERROR : NGX_DECLINED);
 }
 

@@ -1,7 +1,8 @@
 /*
- * ngx_http_reco_log.h - the writer of the event log, as its two files share
- * it: ngx_http_reco_log.c has the buffer and the requests that wait,
- * ngx_http_reco_log_disk.c what waits for the disk. One a worker, from
+ * ngx_http_reco_log.h - the writer of the event log, as its files share it:
+ * ngx_http_reco_log.c has the buffer and the requests that wait,
+ * ngx_http_reco_log_disk.c what waits for the disk, ngx_http_reco_log_lost.c
+ * what could not be written, and the clock. One a worker, from
  * init_process to the end of the process; none of its memory belongs to a
  * request.
  */
@@ -20,6 +21,7 @@
 
 
 #define NGX_HTTP_RECO_LOG_CAUSES  4
+#define NGX_HTTP_RECO_LOG_BOOT    36
 
 
 typedef struct ngx_http_reco_closing_s  ngx_http_reco_closing_t;
@@ -75,13 +77,17 @@ typedef struct {
     char                      *buffer;
     size_t                     used;
     size_t                     size;
-    ngx_uint_t                 records;        /* in the buffer */
+    ngx_uint_t                 records;        /* in the buffer, without
+                                                  notes */
+    reco_lost_t                buffered;       /* to: 0 where there is none */
+    reco_lost_t                lost;           /* and not noted */
+    reco_event_type_t          begun;          /* the record begun last */
 
     ngx_queue_t                pending;
     ngx_queue_t                written;
     ngx_queue_t                unsynced;
     ngx_queue_t                syncing;
-    ngx_queue_t                lost;
+    ngx_queue_t                failed;
 
     ngx_event_t                flush;          /* posted */
     ngx_event_t                age;
@@ -93,6 +99,9 @@ typedef struct {
 
     ngx_msec_t                 failed_at;
     ngx_msec_t                 checked_at;
+    ngx_msec_t                 stepped_at;     /* of a clock that keeps
+                                                  stepping: ahead of time */
+    char                       boot[NGX_HTTP_RECO_LOG_BOOT];
     ngx_uint_t                 nlost;          /* records, since it last went
                                                   well */
 
@@ -104,6 +113,7 @@ typedef struct {
     unsigned                   due:1;          /* the interval is over */
     unsigned                   exiting:1;      /* no jobs any more */
     unsigned                   marked:1;       /* the folder, as used */
+    unsigned                   has_boot:1;
 } ngx_http_reco_log_t;
 
 
@@ -129,5 +139,26 @@ void ngx_http_reco_log_drain(ngx_http_reco_log_t *log);
 
 /* Starts the recovery of what killed workers left. */
 void ngx_http_reco_log_recover(ngx_http_reco_log_t *log);
+
+
+/* One more number, behind those that are there. */
+void ngx_http_reco_lost_add(reco_lost_t *lost, uint64_t seq,
+    reco_event_type_t type);
+
+/* All of one to the other, where nothing between them was written. */
+void ngx_http_reco_lost_move(reco_lost_t *to, reco_lost_t *from);
+
+/* The note of what was lost, if something was, into the buffer, which has room
+ * for RECO_EVENT_LOST_BOUND bytes; a segment is open. */
+void ngx_http_reco_log_note(ngx_http_reco_log_t *log);
+
+/* Reads the id of the machine's boot. */
+void ngx_http_reco_log_boot(ngx_http_reco_log_t *log);
+
+/* For a segment's header. */
+reco_clock_t ngx_http_reco_log_clock(ngx_http_reco_log_t *log);
+
+/* Closes the segment where the clock stepped since it was opened. */
+void ngx_http_reco_log_check_clock(ngx_http_reco_log_t *log);
 
 #endif /* NGX_HTTP_RECO_LOG_H */

@@ -39,7 +39,7 @@ ngx_http_reco_log_close(ngx_http_reco_log_t *log)
 
     if (log->segment.fd == -1) {
         if (!ngx_queue_empty(&log->unsynced)) {
-            ngx_http_reco_log_move(&log->lost, &log->unsynced);
+            ngx_http_reco_log_move(&log->failed, &log->unsynced);
             ngx_post_event(&log->flush, &ngx_posted_events);
         }
 
@@ -195,6 +195,11 @@ ngx_http_reco_log_job_done(ngx_event_t *ev)
         /* After a failed sync the kernel may have dropped the pages: what
          * comes next goes to another file. */
         ngx_http_reco_log_close(log);
+
+    } else if (log->segment.fd != -1
+               && ngx_strcmp(log->segment.name, job->segment.name) == 0)
+    {
+        log->segment.named = job->segment.named;
     }
 
     ngx_http_reco_log_answer(&log->syncing, rc);

@@ -227,11 +227,13 @@ ngx_int_t ngx_http_reco_log_init_process(ngx_cycle_t *cycle);
 void ngx_http_reco_log_exit_process(ngx_cycle_t *cycle);
 
 /* A buffer for one record of at most max bytes, and its sequence number
- * (consumed even where the record is lost, so that the gap shows). NGX_OK;
+ * (consumed even where the record is lost, so that the gap shows). type: a
+ * decision or a reward, for the note of what was lost. NGX_OK;
  * NGX_ERROR when the log cannot be written now, NGX_DECLINED when there is no
  * reco_log: the caller goes on without, by log_skip() where it waits. Between
  * begin and end nothing else is called that may write a record. */
-ngx_int_t ngx_http_reco_log_begin(size_t max, reco_buf_t *buf, uint64_t *seq);
+ngx_int_t ngx_http_reco_log_begin(reco_event_type_t type, size_t max,
+    reco_buf_t *buf, uint64_t *seq);
 
 /* The record in buf is complete (or has overflowed, and is then dropped).
  * With wait: its handler is called when the turn's write returned, never from

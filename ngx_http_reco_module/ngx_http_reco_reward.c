@@ -294,7 +294,8 @@ ngx_http_reco_reward_write(reco_reward_event_t *event,
 {
     reco_buf_t  b;
 
-    if (ngx_http_reco_log_begin(reco_event_reward_bound(), &b, &event->seq)
+    if (ngx_http_reco_log_begin(RECO_EVENT_REWARD, reco_event_reward_bound(),
+                                &b, &event->seq)
         != NGX_OK)
     {
         ngx_http_reco_log_skip(wait);

@@ -524,7 +524,7 @@ write_log(bandit_t *b)
     }
 
     if (reco_segment_open(&b->segment, b->dir, RECO_STR(NODE),
-                          b->ids.incarnation, 0, b->first_ms, &b->err)
+                          b->ids.incarnation, 0, b->first_ms, NULL, &b->err)
         != RECO_OK)
     {
         tool_fail(b->dir, &b->err);

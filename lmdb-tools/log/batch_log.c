@@ -28,7 +28,8 @@ next_segment(batch_log_t *log)
     reco_error_t  err;
 
     if (reco_segment_open(&log->segment, log->dir, log->node,
-                          log->incarnation, log->npaths, log->time_ms, &err)
+                          log->incarnation, log->npaths, log->time_ms, NULL,
+                          &err)
         != RECO_OK)
     {
         return fail(log, &err);

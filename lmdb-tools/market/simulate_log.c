@@ -165,7 +165,8 @@ next_segment(simulate_log_t *log, uint64_t time_ms)
     return finish(log)
            && (reco_segment_open(&log->segment, log->dir,
                                  RECO_STR(SIMULATE_NODE), log->incarnation,
-                                 log->number++, time_ms, &err) == RECO_OK
+                                 log->number++, time_ms, NULL, &err)
+                   == RECO_OK
                || fail(log, &err));
 }
 

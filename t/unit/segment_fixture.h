@@ -134,7 +134,9 @@ header_of(const char *node, uint32_t incarnation, uint64_t number)
 static inline void
 open_ok(reco_segment_t *s, uint64_t number)
 {
-    if (reco_segment_open(s, dir, NODE, INC, number, 1000, &err) != RECO_OK) {
+    if (reco_segment_open(s, dir, NODE, INC, number, 1000, NULL, &err)
+        != RECO_OK)
+    {
         fail_msg("%s", err.message);
     }
 }

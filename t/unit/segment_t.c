@@ -1,10 +1,61 @@
 /*
  * Segments as files, in a folder of their own: creation, lock, append, cutting
- * back, closing, recovery. File-size limits and locks are the kernel's, not
+ * back, syncing, closing. File-size limits and locks are the kernel's, not
  * pretended.
  */
 
+#include <sys/syscall.h>
+
 #include "segment_fixture.h"
+
+static bool      cannot_cut, cannot_sync_folder;
+static unsigned  folders_synced;
+
+/* In place of the library's: a file that cannot be cut, folders that are
+ * counted. */
+int
+ftruncate(int fd, off_t len)
+{
+    if (cannot_cut) {
+        errno = EIO;
+        return -1;
+    }
+
+    return (int) syscall(SYS_ftruncate, fd, len);
+}
+
+int
+fsync(int fd)
+{
+    struct stat  st;
+
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        folders_synced++;
+
+        if (cannot_sync_folder) {
+            errno = EIO;
+            return -1;
+        }
+    }
+
+    return (int) syscall(SYS_fsync, fd);
+}
+
+/* 0 where the file has these bytes after its header. */
+static int
+content(const char *name, const char *expected)
+{
+    char    text[2048];
+    FILE   *f = fopen(path_of(name), "r");
+    size_t  len;
+
+    assert_non_null(f);
+    len = fread(text, 1, sizeof(text), f);
+    fclose(f);
+
+    return len != HEADER + strlen(expected)
+           || memcmp(text + HEADER, expected, len - HEADER) != 0;
+}
 
 /* ---- nodes and creation --------------------------------------------- */
 
@@ -58,7 +109,7 @@ test_open(void **state)
     assert_true(reco_segment_is_linked(&s));
 
     /* taken, as open segment */
-    assert_int_equal(reco_segment_open(&t, dir, NODE, INC, 0, 1, &err),
+    assert_int_equal(reco_segment_open(&t, dir, NODE, INC, 0, 1, NULL, &err),
                      RECO_INVALID);
     assert_int_equal(t.fd, -1);
     assert_int_equal(size_of(OPEN_0), HEADER);
@@ -87,14 +138,14 @@ test_open_name_of_closed(void **state)
     (void) state;
 
     write_file(CLOSED_0, "kept", "w");
-    assert_int_equal(reco_segment_open(&s, dir, NODE, INC, 0, 1, &err),
+    assert_int_equal(reco_segment_open(&s, dir, NODE, INC, 0, 1, NULL, &err),
                      RECO_INVALID);
     assert_false(exists(OPEN_0));
     assert_int_equal(size_of(CLOSED_0), 4);
 
     /* nor one that a killed writer left, which nobody holds */
     write_file("reco-edge-1-0a1b2c3d-000001.ndjson.open", "kept", "w");
-    assert_int_equal(reco_segment_open(&s, dir, NODE, INC, 1, 1, &err),
+    assert_int_equal(reco_segment_open(&s, dir, NODE, INC, 1, 1, NULL, &err),
                      RECO_INVALID);
     assert_int_equal(size_of("reco-edge-1-0a1b2c3d-000001.ndjson.open"), 4);
 }
@@ -108,16 +159,16 @@ test_open_failures(void **state)
     (void) state;
 
     assert_int_equal(reco_segment_open(&s, path_of("absent"), NODE, INC, 0, 1,
-                                       &err), RECO_IO);
+                                       NULL, &err), RECO_IO);
     assert_non_null(strstr(err.message, "No such file or directory"));
     assert_int_equal(s.fd, -1);
 
     assert_int_equal(reco_segment_open(&s, dir, RECO_STR("../x"), INC, 0, 1,
-                                       &err), RECO_INVALID);
+                                       NULL, &err), RECO_INVALID);
 
     memset(path, 'x', sizeof(path));
     path[sizeof(path) - 1] = '\0';
-    assert_int_equal(reco_segment_open(&s, path, NODE, INC, 0, 1, &err),
+    assert_int_equal(reco_segment_open(&s, path, NODE, INC, 0, 1, NULL, &err),
                      RECO_LIMIT);
 }
 
@@ -131,6 +182,40 @@ test_open_large_number(void **state)
 
     open_ok(&s, 1234567);
     assert_true(exists("reco-edge-1-0a1b2c3d-1234567.ndjson.open"));
+    abandon(&s);
+}
+
+/* The clock of the times stands in the header. */
+static void
+test_open_clock(void **state)
+{
+    FILE               *f;
+    char                line[HEADER + 1], room[2 * HEADER];
+    reco_arena_t        arena = { room, sizeof(room), 0 };
+    reco_clock_t        clock = { true, -1234, RECO_STR("b-o-o-t") };
+    reco_segment_t      s;
+    static reco_event_t      event;
+    static reco_json_keys_t  keys;
+
+    (void) state;
+
+    assert_int_equal(reco_segment_open(&s, dir, NODE, INC, 0, 1000, &clock,
+                                       &err), RECO_OK);
+    assert_int_equal(s.clock.offset_ms, -1234);
+
+    f = fopen(path_of(OPEN_0), "r");
+    assert_non_null(fgets(line, sizeof(line), f));
+    fclose(f);
+    assert_int_equal(reco_event_read((reco_str_t) { line, HEADER - 1 }, &arena,
+                                     &keys, &event, &err), RECO_OK);
+    assert_true(event.header.clock.known);
+    assert_int_equal(event.header.clock.offset_ms, -1234);
+    assert_memory_equal(event.header.clock.boot.data, "b-o-o-t", 7);
+    abandon(&s);
+
+    /* an importer has none */
+    open_ok(&s, 1);
+    assert_false(s.clock.known);
     abandon(&s);
 }
 
@@ -216,7 +301,7 @@ test_open_file_limit(void **state)
     limit.rlim_cur = 100;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 
-    assert_int_equal(reco_segment_open(&s, dir, NODE, INC, 0, 1, &err),
+    assert_int_equal(reco_segment_open(&s, dir, NODE, INC, 0, 1, NULL, &err),
                      RECO_IO);
 
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
@@ -226,9 +311,10 @@ test_open_file_limit(void **state)
     assert_false(exists(OPEN_0));
 }
 
-/* A descriptor that can neither write nor be cut: not to be used again. */
+/* A descriptor that can neither write nor be cut, and has nothing to be cut:
+ * what failed may be written to another segment. */
 static void
-test_append_cannot_cut(void **state)
+test_append_read_only(void **state)
 {
     int             fd;
     reco_segment_t  s;
@@ -244,8 +330,129 @@ test_append_cannot_cut(void **state)
     close(fd);
 
     assert_int_equal(reco_segment_append(&s, "x\n", 2, &err), RECO_IO);
-    assert_int_equal(s.fd, -1);
+    assert_false(s.uncut);
     assert_int_equal(size_of(OPEN_0), HEADER + 6);
+    assert_int_equal(reco_segment_finish(&s, &err), RECO_OK);
+    assert_int_equal(size_of(CLOSED_0), HEADER + 6);
+}
+
+/* Two records, of which the first and half of the second came to the file,
+ * which cannot be cut: the segment says so. */
+static void
+append_uncut(reco_segment_t *s)
+{
+    struct rlimit   old, limit;
+    void          (*handler)(int);
+
+    open_ok(s, 0);
+    append_ok(s, "whole\n");
+
+    handler = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limit = old;
+    limit.rlim_cur = HEADER + 11;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cannot_cut = true;
+
+    assert_int_equal(reco_segment_append(s, "one\ntwo\n", 8, &err), RECO_IO);
+    assert_non_null(strstr(err.message, "nor cut it back"));
+    assert_true(s->uncut);
+    assert_true(s->fd >= 0);
+    assert_int_equal(s->size, HEADER + 6);
+    assert_int_equal(size_of(OPEN_0), HEADER + 11);
+
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    signal(SIGXFSZ, handler);
+
+    /* there is room, but what follows would be in the middle of a line */
+    assert_int_equal(reco_segment_append(s, "next\n", 5, &err), RECO_IO);
+    assert_true(s->uncut);
+    assert_int_equal(size_of(OPEN_0), HEADER + 11);
+}
+
+static void
+test_append_uncut(void **state)
+{
+    reco_segment_t  s;
+
+    (void) state;
+
+    append_uncut(&s);
+    cannot_cut = false;
+    append_ok(&s, "next\n");
+    assert_false(s.uncut);
+    assert_int_equal(s.size, HEADER + 11);
+    assert_int_equal(reco_segment_finish(&s, &err), RECO_OK);
+    assert_int_equal(content(CLOSED_0, "whole\nnext\n"), 0);
+}
+
+/* Cut when it is closed; what cannot be cut even then is left to recovery,
+ * which cuts the torn line and keeps the whole one. */
+static void
+test_finish_uncut(void **state)
+{
+    reco_segment_t   s;
+    reco_recovery_t  r;
+
+    (void) state;
+
+    append_uncut(&s);
+    cannot_cut = false;
+    assert_int_equal(reco_segment_finish(&s, &err), RECO_OK);
+    assert_int_equal(content(CLOSED_0, "whole\n"), 0);
+    assert_int_equal(unlink(path_of(CLOSED_0)), 0);
+
+    append_uncut(&s);
+    assert_int_equal(reco_segment_finish(&s, &err), RECO_IO);
+    assert_non_null(strstr(err.message, "cut back"));
+    assert_int_equal(s.fd, -1);
+    assert_false(exists(CLOSED_0));
+    assert_true(exists(OPEN_0));
+
+    cannot_cut = false;
+    assert_int_equal(reco_segment_recover(dir, &r, &err), RECO_OK);
+    assert_int_equal(r.torn, 1);
+    assert_int_equal(content(CLOSED_0, "whole\none\n"), 0);
+}
+
+/* ---- sync ----------------------------------------------------------- */
+
+/* The first sync makes the name durable too, which the folder has. */
+static void
+test_sync(void **state)
+{
+    reco_segment_t  s;
+
+    (void) state;
+
+    open_ok(&s, 0);
+    append_ok(&s, "one\n");
+    folders_synced = 0;
+    assert_false(s.named);
+    assert_int_equal(reco_segment_sync(&s, &err), RECO_OK);
+    assert_int_equal(folders_synced, 1);
+    assert_true(s.named);
+    assert_int_equal(reco_segment_sync(&s, &err), RECO_OK);
+    assert_int_equal(folders_synced, 1);
+    abandon(&s);
+
+    /* a folder that cannot be synced is no success, and is tried again */
+    open_ok(&s, 1);
+    cannot_sync_folder = true;
+    assert_int_equal(reco_segment_sync(&s, &err), RECO_IO);
+    assert_false(s.named);
+    cannot_sync_folder = false;
+    assert_int_equal(reco_segment_sync(&s, &err), RECO_OK);
+    assert_true(s.named);
+    abandon(&s);
+
+    /* no name, no durable name */
+    open_ok(&s, 2);
+    assert_int_equal(unlink(path_of("reco-edge-1-0a1b2c3d-000002.ndjson.open")),
+                     0);
+    assert_int_equal(reco_segment_sync(&s, &err), RECO_IO);
+    assert_non_null(strstr(err.message, "removed"));
+    abandon(&s);
 }
 
 static void
@@ -364,237 +571,6 @@ test_finish_name_taken(void **state)
     assert_int_equal(size_of(OPEN_0), HEADER + strlen(record(1)));
 }
 
-/* ---- recovery ------------------------------------------------------- */
-
-static reco_recovery_t
-recover(reco_status_t expected)
-{
-    reco_recovery_t  r;
-
-    assert_int_equal(reco_segment_recover(dir, &r, &err), expected);
-
-    return r;
-}
-
-static void
-test_recover_whole(void **state)
-{
-    reco_segment_t   s;
-    reco_recovery_t  r;
-
-    (void) state;
-
-    open_ok(&s, 0);
-    append_ok(&s, record(1));
-    abandon(&s);
-
-    r = recover(RECO_OK);
-    assert_int_equal(r.recovered, 1);
-    assert_int_equal(r.torn, 0);
-    assert_int_equal(r.empty, 0);
-    assert_int_equal(r.held, 0);
-    assert_false(exists(OPEN_0));
-    assert_int_equal(size_of(CLOSED_0), HEADER + strlen(record(1)));
-}
-
-static void
-test_recover_torn(void **state)
-{
-    reco_segment_t   s;
-    reco_recovery_t  r;
-
-    (void) state;
-
-    open_ok(&s, 0);
-    append_ok(&s, record(1));
-    append_ok(&s, "{\"type\":\"rew");
-    abandon(&s);
-
-    r = recover(RECO_OK);
-    assert_int_equal(r.recovered, 1);
-    assert_int_equal(r.torn, 1);
-    assert_int_equal(size_of(CLOSED_0), HEADER + strlen(record(1)));
-}
-
-/* A tail longer than the block that is searched for its beginning. */
-static void
-test_recover_long_tail(void **state)
-{
-    int              i;
-    reco_segment_t   s;
-    reco_recovery_t  r;
-
-    (void) state;
-
-    open_ok(&s, 0);
-    append_ok(&s, record(1));
-    for (i = 0; i < 20000; i++) {
-        append_ok(&s, "0123456789");
-    }
-    abandon(&s);
-
-    r = recover(RECO_OK);
-    assert_int_equal(r.torn, 1);
-    assert_int_equal(size_of(CLOSED_0), HEADER + strlen(record(1)));
-}
-
-static void
-test_recover_empty(void **state)
-{
-    char             part[100];
-    reco_segment_t   s;
-    reco_recovery_t  r;
-
-    (void) state;
-
-    open_ok(&s, 0);                     /* a header */
-    abandon(&s);
-
-    open_ok(&s, 1);                     /* a header and a torn record */
-    append_ok(&s, "{\"type\":");
-    abandon(&s);
-
-    write_file("reco-edge-1-0a1b2c3d-000002.ndjson.open", "", "w");
-
-    memcpy(part, header_of("edge-1", INC, 3), 99);
-    part[99] = '\0';                    /* part of a header */
-    write_file("reco-edge-1-0a1b2c3d-000003.ndjson.open", part, "w");
-
-    r = recover(RECO_OK);
-    assert_int_equal(r.empty, 4);
-    assert_int_equal(r.recovered, 0);
-    assert_int_equal(r.torn, 0);
-    assert_false(exists(OPEN_0));
-    assert_false(exists(CLOSED_0));
-    assert_false(exists("reco-edge-1-0a1b2c3d-000001.ndjson"));
-}
-
-/* A record where the header should be is not thrown away. */
-static void
-test_recover_record_without_header(void **state)
-{
-    reco_recovery_t  r;
-
-    (void) state;
-
-    write_file(OPEN_0, record(1), "w");
-    r = recover(RECO_OK);
-    assert_int_equal(r.recovered, 1);
-    assert_int_equal(size_of(CLOSED_0), strlen(record(1)));
-}
-
-static void
-test_recover_held(void **state)
-{
-    int              down[2], up[2], status;
-    char             c;
-    pid_t            pid;
-    reco_segment_t   s;
-    reco_recovery_t  r;
-
-    (void) state;
-
-    /* another process holds one */
-    assert_int_equal(pipe(down), 0);
-    assert_int_equal(pipe(up), 0);
-    pid = fork();
-
-    if (pid == 0) {
-        if (reco_segment_open(&s, dir, NODE, INC, 0, 1, &err) != RECO_OK
-            || reco_segment_append(&s, record(1), strlen(record(1)), &err)
-               != RECO_OK
-            || write(up[1], "x", 1) != 1)
-        {
-            _exit(1);
-        }
-        close(down[1]);
-        (void) !read(down[0], &c, 1);   /* until the parent closes it */
-        _exit(0);
-    }
-
-    assert_int_equal(read(up[0], &c, 1), 1);
-
-    /* and this one another */
-    open_ok(&s, 1);
-    append_ok(&s, record(2));
-
-    r = recover(RECO_OK);
-    assert_int_equal(r.held, 2);
-    assert_int_equal(r.recovered, 0);
-    assert_true(exists(OPEN_0));
-
-    close(down[1]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-    close(down[0]);
-    close(up[0]);
-    close(up[1]);
-
-    r = recover(RECO_OK);
-    assert_int_equal(r.held, 1);
-    assert_int_equal(r.recovered, 1);
-    assert_true(exists(CLOSED_0));
-
-    append_ok(&s, record(3));
-    assert_int_equal(reco_segment_finish(&s, &err), RECO_OK);
-}
-
-/* One that cannot be recovered does not keep others from it. */
-static void
-test_recover_goes_on(void **state)
-{
-    int              i;
-    char             name[64];
-    reco_segment_t   s;
-    reco_recovery_t  r;
-
-    (void) state;
-
-    for (i = 0; i < 4; i++) {
-        open_ok(&s, i);
-        append_ok(&s, record(1));
-        abandon(&s);
-    }
-    write_file("reco-edge-1-0a1b2c3d-000002.ndjson", "kept", "w");
-
-    r = recover(RECO_IO);
-    assert_non_null(strstr(err.message, "000002"));
-    assert_int_equal(r.recovered, 3);
-    assert_int_equal(size_of("reco-edge-1-0a1b2c3d-000002.ndjson"), 4);
-    assert_true(exists("reco-edge-1-0a1b2c3d-000002.ndjson.open"));
-
-    for (i = 0; i < 4; i++) {
-        snprintf(name, sizeof(name), "reco-edge-1-0a1b2c3d-00000%d.ndjson", i);
-        assert_true(exists(name));
-    }
-}
-
-/* Other people's files are let be. */
-static void
-test_recover_leaves_others(void **state)
-{
-    reco_recovery_t  r;
-
-    (void) state;
-
-    write_file("access.ndjson.open", record(1), "w");
-    write_file("reco.txt", "x", "w");
-    write_file(CLOSED_0, record(1), "w");
-    assert_int_equal(mkdir(path_of("reco-dir-00000000-000000.ndjson.open"),
-                           0700), 0);
-    assert_int_equal(symlink("/etc/passwd",
-                     path_of("reco-link-00000000-000000.ndjson.open")), 0);
-
-    r = recover(RECO_OK);
-    assert_int_equal(r.recovered + r.empty + r.held + r.torn, 0);
-    assert_true(exists("access.ndjson.open"));
-    assert_true(exists("reco-link-00000000-000000.ndjson.open"));
-    assert_true(exists("reco-dir-00000000-000000.ndjson.open"));
-
-    assert_int_equal(reco_segment_recover(path_of("absent"), &r, &err),
-                     RECO_IO);
-}
-
 int
 main(void)
 {
@@ -607,21 +583,17 @@ main(void)
         TEST(test_append),
         TEST(test_append_file_limit),
         TEST(test_open_file_limit),
-        TEST(test_append_cannot_cut),
+        TEST(test_append_read_only),
+        TEST(test_append_uncut),
+        TEST(test_finish_uncut),
+        TEST(test_sync),
+        TEST(test_open_clock),
         TEST(test_append_unlinked),
         TEST(test_replaced),
         TEST(test_truncated),
         TEST(test_finish),
         TEST(test_finish_header_only),
         TEST(test_finish_name_taken),
-        TEST(test_recover_whole),
-        TEST(test_recover_torn),
-        TEST(test_recover_long_tail),
-        TEST(test_recover_empty),
-        TEST(test_recover_record_without_header),
-        TEST(test_recover_held),
-        TEST(test_recover_goes_on),
-        TEST(test_recover_leaves_others),
     };
 
     return cmocka_run_group_tests_name("segment", tests, NULL, NULL);
