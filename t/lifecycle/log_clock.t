@@ -1,0 +1,154 @@
+# A machine's clock that is set while the log is written: a segment's header
+# says how the clock of its records stands to the monotonic one, so that they
+# have an order whatever the clock did. The library's clock is replaced by one
+# that can be set.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use File::Temp qw(tempdir);
+use Reco::Lifecycle;
+use Reco::Nginx;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
+chmod 0755, $scratch;
+
+sub set_clock {
+    my ($ms) = @_;
+    open my $f, '>', "$scratch/new" or die $!;
+    print {$f} $ms;
+    close $f;
+    rename "$scratch/new", "$scratch/ms" or die $!;
+}
+
+# What gettimeofday() says is that many milliseconds ahead.
+open my $f, '>', "$scratch/clock.c" or die $!;
+print {$f} <<"C";
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+int
+gettimeofday(struct timeval *restrict tv, void *restrict zone)
+{
+    int              fd;
+    char             text[32] = "";
+    long long        us = 0;
+    struct timespec  now;
+
+    (void) zone;
+    clock_gettime(CLOCK_REALTIME, &now);
+    fd = open("$scratch/ms", O_RDONLY);
+    if (fd >= 0) {
+        if (read(fd, text, sizeof(text) - 1) > 0) {
+            us = atoll(text) * 1000;
+        }
+        close(fd);
+    }
+    us += now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+    tv->tv_sec = us / 1000000;
+    tv->tv_usec = us % 1000000;
+    return 0;
+}
+C
+close $f;
+
+my $cc = $ENV{CC} || 'cc';
+qx($cc -shared -fPIC -o $scratch/clock.so $scratch/clock.c 2>&1);
+plan skip_all => 'no library to set the clock with'
+    if $? || $ENV{RECO_VALGRIND} || $ENV{ASAN_OPTIONS};
+
+sub server {
+    my $n = Reco::Nginx->new(
+        conf_http => 'reco_zone reco:2m; reco_node edge;'
+            . ' reco_model shop models/shop check=1s; reco_log log;',
+        conf_server => 'location = /decide { reco_recommend shop; }'
+            . ' location = /status { reco_status json; }');
+    publish($n);
+    set_clock(0);
+    local $ENV{LD_PRELOAD} = "$scratch/clock.so";
+    return $n->start;
+}
+
+# The records of the worker in order of their numbers, each with the clock of
+# its segment and its time on the axis that nobody sets.
+sub records {
+    my ($n) = @_;
+    my ($clock, @records);
+    for my $e ($n->events) {
+        if ($e->{type} eq 'segment') {
+            $clock = $e->{clock};
+        } else {
+            push @records, { %$e, clock => $clock,
+                on_axis => $e->{time} - $clock };
+        }
+    }
+    return sort { $a->{seq} <=> $b->{seq} } @records;
+}
+
+# ---- a day ahead, and back -------------------------------------------------- #
+
+my $day = 86_400_000;
+my $n = server();
+decide($n) for 1 .. 2;
+set_clock($day);
+decide($n) for 1 .. 2;
+set_clock(0);
+decide($n) for 1 .. 2;
+set_clock(400);                         # less than what counts as a step
+decide($n) for 1 .. 2;
+is counter($n, 'events', 'log_clock_steps'), 2, 'two steps are counted';
+is scalar(() = $n->error_log =~ /\[notice\].*clock stepped by -?\d+ ms/g), 2,
+    'and told';
+ok $n->stop, 'stop';
+
+my @records = records($n);
+is_deeply [ map { $_->{seq} } @records ], [ 1 .. 8 ],
+    'all are there, in their order';
+is scalar(grep { $_->{type} eq 'lost' } @records), 0, 'none is lost';
+
+my @headers = grep { $_->{type} eq 'segment' } $n->events;
+is scalar @headers, 3, 'three segments';
+cmp_ok abs($headers[1]{clock} - $headers[0]{clock} - $day), '<', 1000,
+    'the second one a day ahead';
+cmp_ok abs($headers[2]{clock} - $headers[0]{clock}), '<', 1000,
+    'the third one not';
+is_deeply [ map { int(($_->{clock} - $headers[0]{clock} + 1000) / $day) }
+    @records ], [ 0, 0, 1, 1, 0, 0, 0, 0 ],
+    'each record has the clock of its time';
+
+open my $b, '<', '/proc/sys/kernel/random/boot_id';
+chomp(my $boot = $b ? scalar <$b> : '');
+is_deeply [ map { $_->{boot} // '' } @headers ], [ ($boot) x 3 ],
+    'and the boot of the machine';
+
+cmp_ok $records[3]{time} - $records[4]{time}, '>', $day / 2,
+    'times are out of order';
+my $back = 0;
+for (1 .. $#records) {
+    $back++ if $records[$_]{on_axis} < $records[$_ - 1]{on_axis} - 1000;
+}
+is $back, 0, 'and in order on the axis';
+$n->ok_log;
+
+# ---- a clock that is set all the time ---------------------------------------- #
+
+$n = server();
+my $began = time;
+for (1 .. 60) {
+    set_clock($_ % 2 * 3_600_000);
+    decide($n);
+}
+my $steps = counter($n, 'events', 'log_clock_steps');
+cmp_ok $steps, '>=', 16, 'the first steps each begin a segment';
+cmp_ok $steps, '<=', 18 + time - $began, 'then one a second';
+ok $n->stop, 'stop';
+is_deeply [ map { $_->{seq} } records($n) ], [ 1 .. 60 ], 'nothing is lost';
+$n->ok_log;
+
+done_testing;
