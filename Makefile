@@ -129,13 +129,24 @@ fuzz: $(FUZZ_BINS)
 	script/fuzz "$(BUILD)" $(or $(FUZZ_RUNS),100000)
 
 FUZZ_FLAGS := -std=gnu11 -O1 -g -ffp-contract=off -fno-strict-aliasing \
-    -D_GNU_SOURCE -DOPENSSL_SUPPRESS_DEPRECATED -Icore $(WARN) \
-    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+    -D_GNU_SOURCE -DOPENSSL_SUPPRESS_DEPRECATED $(INCLUDES) $(WARN) -MMD -MP \
+    -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_OBJS  := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(CORE_SRCS) \
+    $(wildcard lmdb-tools/common/*.c) lmdb-tools/market/market_file.c lmdb-tools/market/market.c)
 
-$(BUILD)/fuzz/%: fuzz/%.c $(CORE_SRCS) $(wildcard core/*.h)
+$(FUZZ_OBJS): $(BUILD)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,clang $<)
-	$(Q)clang $(FUZZ_FLAGS) -o $@ $< $(CORE_SRCS) $(CORE_LIBS)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(BUILD)/fuzz/libreco.a: $(FUZZ_OBJS)
+	$(call say,ar $@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(FUZZ_BINS): $(BUILD)/fuzz/%: fuzz/%.c $(BUILD)/fuzz/libreco.a
+	$(call say,clang $<)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -MF $@.d -o $@ $< \
+	    $(BUILD)/fuzz/libreco.a -lcsv -larchive $(CORE_LIBS)
 
 ## torture        the long form of the tests, every fuzzer a million runs
 torture: all $(UNIT_BINS) $(FUZZ_BINS)
@@ -196,4 +207,5 @@ help:
         analyze bench bench-states install clean help
 
 -include $(wildcard $(BUILD)/core/*.d $(BUILD)/tools/*.d \
-    $(BUILD)/tools/*/*.d $(BUILD)/unit/*.d $(BUILD)/bench/*.d)
+    $(BUILD)/tools/*/*.d $(BUILD)/unit/*.d $(BUILD)/bench/*.d \
+    $(BUILD)/fuzz/*.d $(BUILD)/fuzz/*/*.d $(BUILD)/fuzz/*/*/*.d)

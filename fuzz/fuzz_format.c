@@ -1,8 +1,9 @@
 /*
- * fuzz_format.c - bodies and arguments as clients send them, through every
+ * fuzz_format.c - requests for decisions, bodies and arguments, through every
  * format: refused with an error that is itself a sound answer, or taken all
- * the way to a rendered decision. Queries of the history and a trainer's facts
- * too, up to what the agent tells of them.
+ * the way to a rendered decision, with what jansson reads in them. Queries of
+ * the history and a trainer's facts too, up to what the agent tells of them.
+ * Rewards are in fuzz_reward.c.
  */
 
 #include <math.h>
@@ -116,6 +117,110 @@ check_request(void)
     }
 }
 
+/* ---- what jansson reads in the same body --------------------------------- */
+
+static void
+check_id(reco_str_t got, const json_t *v)
+{
+    FUZZ_ASSERT(json_is_string(v)
+                ? reco_str_equal(got, (reco_str_t) { json_string_value(v),
+                                                     json_string_length(v) })
+                : got.len == 0);
+}
+
+static void
+check_value(const reco_value_t *got, const json_t *v)
+{
+    double  number;
+
+    if (json_is_real(v)) {
+        number = json_real_value(v);
+        FUZZ_ASSERT(got->kind == RECO_VALUE_NUMBER);
+        FUZZ_ASSERT(memcmp(&got->number, &number, sizeof(number)) == 0);
+
+    } else if (json_is_boolean(v)) {
+        FUZZ_ASSERT(got->kind == RECO_VALUE_WORD);
+        FUZZ_ASSERT(reco_str_equal(got->word, json_is_true(v)
+                                              ? RECO_STR("true")
+                                              : RECO_STR("false")));
+
+    } else if (json_string_length(v) > 0) {
+        FUZZ_ASSERT(got->kind == RECO_VALUE_WORD);
+        check_id(got->word, v);
+
+    } else {
+        FUZZ_ASSERT(got->kind == RECO_VALUE_MISSING);
+    }
+}
+
+static void
+check_ids(const reco_str_t *got, uint32_t n, const json_t *v)
+{
+    uint32_t  i;
+
+    FUZZ_ASSERT(n == json_array_size(v));
+
+    for (i = 0; i < n; i++) {
+        check_id(got[i], json_array_get(v, i));
+    }
+}
+
+/* The members that a format has by these names; NULL: it has none. */
+static const struct {
+    const reco_format_t  *format;
+    const char           *customer, *session, *features, *cart, *exclude;
+} members[] = {
+    { &reco_format_native, "customer", "session", "features", "cart",
+      "exclude" },
+    { &reco_format_offers, "customer_id", NULL, "states", NULL, NULL },
+    { &reco_format_cart, "customer_id", "session_id", NULL, "cart_items",
+      "out_of_stock" },
+};
+
+/* Ids and values are those that jansson has, to the bit; it cannot read a NUL
+ * in a key. */
+static void
+check_given(const reco_format_t *format, reco_str_t text)
+{
+    size_t    m = 0;
+    json_t   *tree, *f;
+    uint32_t  i;
+
+    tree = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES
+                      | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+    if (tree == NULL) {
+        return;
+    }
+
+    while (members[m].format != format) {
+        m++;
+    }
+
+    check_id(request.customer, json_object_get(tree, members[m].customer));
+
+    if (members[m].session != NULL) {
+        check_id(request.session, json_object_get(tree, members[m].session));
+        check_ids(request.cart, request.ncart,
+                  json_object_get(tree, members[m].cart));
+        check_ids(request.exclude, request.nexclude,
+                  json_object_get(tree, members[m].exclude));
+    }
+
+    /* the offers' may be a text, in Python's dialect */
+    f = members[m].features == NULL ? tree
+        : json_object_get(tree, members[m].features);
+
+    for (i = 0; i < model->nfeatures && !json_is_string(f); i++) {
+        check_value(&request.given[i],
+                    json_object_getn(f, model->features[i].name.data,
+                                     model->features[i].name.len));
+    }
+
+    json_decref(tree);
+}
+
+/* ---- decisions ---------------------------------------------------------- */
+
 /* Any answer of a strategy: the ids that the request had, as items. */
 static void
 fill_items(void)
@@ -214,54 +319,12 @@ try_decide(const reco_format_t *format, reco_str_t text, bool is_args)
         check_problem(format, &err, rc, text.len);
     } else {
         check_request();
+        if (!is_args && text.len > 0) {
+            check_given(format, text);
+        }
         decide(format, text.len);
     }
 
-    free(parse.arena.base);
-}
-
-static void
-try_reward(const reco_format_t *format, reco_str_t text)
-{
-    uint32_t                i;
-    reco_buf_t              b;
-    reco_error_t            err;
-    reco_parse_t            parse;
-    reco_status_t           rc;
-    reco_reward_request_t   reward;
-
-    parse = parse_begin(text.len);
-    memset(&reward, 0xa5, sizeof(reward));
-    rc = format->parse_reward(text, model, &parse, &reward, &err);
-
-    if (rc != RECO_OK) {
-        check_problem(format, &err, rc, text.len);
-        free(parse.arena.base);
-        return;
-    }
-
-    FUZZ_ASSERT(is_id_or_empty(reward.token));
-    FUZZ_ASSERT(is_id_or_empty(reward.customer));
-    FUZZ_ASSERT(is_id_or_empty(reward.key));
-    FUZZ_ASSERT(is_id_or_empty(reward.action));
-    FUZZ_ASSERT(is_id_or_empty(reward.session));
-    FUZZ_ASSERT(reward.nitems <= RECO_MAX_SLATE);
-
-    for (i = 0; i < reward.nitems; i++) {
-        FUZZ_ASSERT(reco_id_is_valid(reward.items[i]));
-    }
-
-    FUZZ_ASSERT(reward.token.len + reward.customer.len > 0);
-    FUZZ_ASSERT(reward.nfacts > 0 && reward.nfacts <= RECO_MAX_FACTS);
-
-    for (i = 0; i < reward.nfacts; i++) {
-        FUZZ_ASSERT(reco_id_is_valid(reward.facts[i].name));
-        FUZZ_ASSERT(isfinite(reward.facts[i].value));
-    }
-
-    reco_buf_init(&b, fuzz_alloc(4096), 4096);
-    format->render_reward(&b, &reward);
-    check_rendered(&b);
     free(parse.arena.base);
 }
 
@@ -425,17 +488,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 'o':
         try_decide(&reco_format_offers, text, false);
         break;
-    case 'r':
-        try_reward(&reco_format_native, text);
-        break;
-    case 'R':
-        try_reward(&reco_format_offers, text);
-        break;
     case 'c':
         try_decide(&reco_format_cart, text, false);
-        break;
-    case 'C':
-        try_reward(&reco_format_cart, text);
         break;
     case 'q':
         try_query(text);

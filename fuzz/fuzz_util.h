@@ -15,12 +15,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* libFuzzer keeps the input of a run that aborts. */
+/* libFuzzer keeps the input of a run that aborts. Not by stdio's stderr, which
+ * some fuzzers catch. */
 #define FUZZ_ASSERT(condition)                                                \
     do {                                                                      \
         if (!(condition)) {                                                   \
-            (void) fprintf(stderr, "%s:%d: not so: %s\n", __FILE__,           \
-                           __LINE__, #condition);                             \
+            (void) dprintf(2, "%s:%d: not so: %s\n", __FILE__, __LINE__,      \
+                           #condition);                                       \
             abort();                                                          \
         }                                                                     \
     } while (0)

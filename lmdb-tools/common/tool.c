@@ -19,14 +19,24 @@
 
 /* ---- messages ----------------------------------------------------------- */
 
+/* One line, whatever a file had that a message quotes: its control characters
+ * would be the terminal's. */
 static void
 say(const char *prefix, const char *fmt, va_list args)
 {
+    char    text[8192];
+    size_t  i;
+
+    vsnprintf(text, sizeof(text), fmt, args);
+
+    for (i = 0; text[i] != '\0'; i++) {
+        if ((unsigned char) text[i] < ' ' || text[i] == 0x7f) {
+            text[i] = '?';
+        }
+    }
+
     fflush(stdout);
-    fputs("reco: ", stderr);
-    fputs(prefix, stderr);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    fprintf(stderr, "reco: %s%s\n", prefix, text);
 }
 
 void

@@ -406,6 +406,8 @@ my @wrong_actions = (
     ["id\na\nb\na\n", qr/wrong\.csv:4: column 'id': 'a' is also in line 2/],
     ["id,name\na,b\n\"\",c\n", qr/wrong\.csv:3: column 'id': must be 1 to/],
     ["id,id\na,b\n", qr/wrong\.csv:1: column 'id' is named twice/],
+    ["\e[2J,\e[2J\na,b\n",
+     qr/\Areco: .*wrong\.csv:1: column '\?\[2J' is named twice\n\z/],
     ["id,name\na\n", qr/wrong\.csv:2: the row has 1 fields where/],
 );
 spec();
