@@ -3,9 +3,9 @@
  * with what was learned from data. The JSON tree lives only within the call.
  */
 
+#include "reco_jansson.h"
 #include "reco_spec_internal.h"
 
-#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,34 +13,6 @@
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-
-/* ---- text to tree ------------------------------------------------------- */
-
-static json_t *
-parse(reco_str_t text, reco_error_t *err)
-{
-    json_t        *root;
-    json_error_t   fault;
-
-    errno = 0;
-    root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &fault);
-
-    if (root == NULL && errno == ENOMEM) {
-        /* jansson calls some of these a fault of the text */
-        reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
-
-    } else if (root == NULL) {
-        reco_error_set(err, RECO_INVALID, NULL, "line %d, column %d: %s",
-                       fault.line, fault.column, fault.text);
-
-        if (err != NULL && fault.position >= 0) {
-            err->position = (size_t) fault.position;
-        }
-    }
-
-    return root;
-}
 
 
 /* ---- "model", "version", "salt" ----------------------------------------- */
@@ -349,15 +321,16 @@ reco_status_t
 reco_spec_read(reco_str_t text, reco_model_t **model, reco_str_t *actions_file,
     reco_error_t *err)
 {
-    json_t       *root;
-    reco_str_t    file = RECO_STR("");
-    reco_spec_t   sp = { .err = err, .path = "$", .len = 1 };
+    json_t         *root;
+    reco_str_t      file = RECO_STR("");
+    reco_spec_t     sp = { .err = err, .path = "$", .len = 1 };
+    reco_status_t   status;
 
     *model = NULL;
 
-    root = parse(text, err);
-    if (root == NULL) {
-        return RECO_INVALID;
+    status = reco_jansson_load(text, &root, err);
+    if (status != RECO_OK) {
+        return status;
     }
 
     sp.model = reco_model_new();
@@ -524,12 +497,11 @@ reco_spec_resolve(reco_str_t text, const reco_model_t *model,
     *out = NULL;
     *out_len = 0;
 
-    root = parse(text, err);
-    if (root == NULL) {
-        return RECO_INVALID;
+    status = reco_jansson_load(text, &root, err);
+    if (status != RECO_OK) {
+        return status;
     }
 
-    status = RECO_OK;
     features = json_object_get(root, "features");
 
     for (i = 0;
@@ -541,7 +513,7 @@ reco_spec_resolve(reco_str_t text, const reco_model_t *model,
     }
 
     if (status == RECO_OK) {
-        *out = json_dumps(root, JSON_COMPACT|JSON_SORT_KEYS);
+        *out = reco_jansson_dump(root, JSON_COMPACT|JSON_SORT_KEYS);
 
         if (*out != NULL) {
             *out_len = strlen(*out);
