@@ -89,6 +89,16 @@ test: all
 unit: $(UNIT_BINS)
 	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec '' $(UNIT_BINS)
 
+# What t/unit/faults.h lets fail.
+WRAPPED := asprintf calloc fdatasync fdopen flock free fseeko fsync ftruncate \
+    getrandom link malloc mdb_cursor_get mdb_cursor_open \
+    mdb_dbi_flags mdb_dbi_open mdb_env_copyfd2 mdb_env_create mdb_env_open \
+    mdb_env_set_mapsize mdb_env_set_maxdbs mdb_get mdb_put mdb_stat \
+    mdb_txn_begin mdb_txn_commit mkdir mmap open opendir pread pwrite read \
+    readdir realloc rename renameat2 strdup strndup unlink write
+
+$(BUILD)/unit/faults_%: UNIT_LINK := $(WRAPPED:%=-Wl,--wrap=%)
+
 # Tests of what the tool is made of: all of it but its main().
 $(BUILD)/unit/tools_%: t/unit/tools_%.c $(filter-out $(BUILD)/tools/reco.o,\
                        $(TOOL_OBJS)) $(BUILD)/libreco.a
@@ -101,7 +111,7 @@ $(BUILD)/unit/%: t/unit/%.c $(BUILD)/libreco.a
 	@mkdir -p $(@D)
 	$(call say,cc $<)
 	$(Q)$(CC) $(CFLAGS_ALL) -It/unit -MMD -MP -o $@ $< $(BUILD)/libreco.a \
-	    $(CORE_LIBS) -lcmocka
+	    $(CORE_LIBS) -lcmocka $(UNIT_LINK)
 
 ## lint           gcc and clang without a warning, cppcheck, shell syntax
 lint:

@@ -203,7 +203,7 @@ list_folder(reco_log_reader_t *r, const char *path, reco_error_t *err)
 
     rc = RECO_OK;
 
-    while (rc == RECO_OK && (entry = readdir(dir)) != NULL) {
+    while (rc == RECO_OK && (errno = 0, entry = readdir(dir)) != NULL) {
 
         if (!parse_name(entry->d_name, &f)) {
             continue;
@@ -217,6 +217,11 @@ list_folder(reco_log_reader_t *r, const char *path, reco_error_t *err)
 
         rc = add(r, full, f, err);
         free(full);
+    }
+
+    if (rc == RECO_OK && errno != 0) {
+        rc = reco_error_set(err, RECO_IO, NULL, "cannot read '%s': %s", path,
+                            strerror(errno));
     }
 
     (void) closedir(dir);

@@ -312,6 +312,7 @@ folder_scan(const char *dir, uint64_t *generation, reco_error_t *err)
 {
     DIR            *d;
     uint64_t        n, sum;
+    reco_status_t   rc;
     struct dirent  *e;
 
     *generation = 0;
@@ -321,7 +322,7 @@ folder_scan(const char *dir, uint64_t *generation, reco_error_t *err)
         return reco_file_error(err, "cannot read the folder");
     }
 
-    while ((e = readdir(d)) != NULL) {
+    while (errno = 0, (e = readdir(d)) != NULL) {
         if (strncmp(e->d_name, "publish.tmp-", 12) == 0
             || strncmp(e->d_name, "current.json.tmp-", 17) == 0)
         {
@@ -332,9 +333,10 @@ folder_scan(const char *dir, uint64_t *generation, reco_error_t *err)
         }
     }
 
+    rc = errno == 0 ? RECO_OK : reco_file_error(err, "cannot read the folder");
     closedir(d);
 
-    return RECO_OK;
+    return rc;
 }
 
 /* MODEL-GENERATION-SUM.mdb: at least 8 digits, then 16 hexadecimal ones. */
@@ -448,16 +450,14 @@ publish_copy(const job_t *job, int from, int to, reco_manifest_t *m,
     reco_error_t *err)
 {
     int            fd;
-    char           target[RECO_PATH_MAX], temp[RECO_PATH_MAX];
+    char           target[RECO_PATH_MAX];
     reco_status_t  rc;
 
     snprintf(target, sizeof(target), "%s/publish", job->dir);
-    rc = reco_file_temp(target, temp, &fd, err);
+    rc = reco_file_unnamed(target, &fd, err);
     if (rc != RECO_OK) {
         return rc;
     }
-
-    unlink(temp);
 
     rc = reco_file_copy(from, fd, err);
     if (rc == RECO_OK) {

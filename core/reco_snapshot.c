@@ -470,6 +470,10 @@ actions_read(const reco_snapshot_t *s, reco_action_t *actions, uint32_t n,
 
     mdb_cursor_close(cursor);
 
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        return reco_lmdb_error(err, rc, db_names[RECO_DBI_ACTIONS]);
+    }
+
     return i == n ? RECO_OK : reco_snapshot_damaged(err, "an action");
 }
 

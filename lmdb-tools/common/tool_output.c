@@ -287,7 +287,6 @@ flush(FILE *file)
 bool
 tool_output_commit(tool_output_t *o)
 {
-    int          e;
     bool         ok = flush(o->file);
     const char  *name = o->path ? o->path : "standard output";
 
@@ -302,14 +301,12 @@ tool_output_commit(tool_output_t *o)
         return ok;
     }
 
-    /* renamed while it is open, and so held: nobody takes it for a leftover.
-     * What is synced cannot fail to be written when it is closed */
-    ok = ok && fsync(fileno(o->file)) == 0 && rename(o->temp, o->path) == 0;
-    e = errno;
-    fclose(o->file);
+    ok = ok && fsync(fileno(o->file)) == 0;
+    if (fclose(o->file) != 0) {
+        ok = false;
+    }
     o->file = NULL;
-    errno = e;
-
+    ok = ok && rename(o->temp, o->path) == 0;
     if (!ok) {
         tool_errno("write", name);
         unlink(o->temp);

@@ -5,8 +5,6 @@
 
 #include "market.h"
 
-#include "reco_jansson.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,24 +237,19 @@ load(const char *path)
     char          *content;
     size_t         len;
     json_t        *market;
-    reco_error_t   err;
-    reco_status_t  status;
+    json_error_t   err;
 
     content = tool_read_file(path, &len);
     if (content == NULL) {
         return NULL;
     }
 
-    status = reco_jansson_load((reco_str_t) { content, len }, &market, &err);
+    market = json_loadb(content, len, JSON_REJECT_DUPLICATES, &err);
     free(content);
 
-    if (status != RECO_OK) {
-        tool_fail(path, &err);
-        return NULL;
-    }
-
     if (!json_is_object(market)) {
-        tool_error("%s: a market is a JSON object", path);
+        tool_error("%s: line %d: %s", path, market ? 1 : err.line,
+                   market ? "a market is a JSON object" : err.text);
         json_decref(market);
         return NULL;
     }

@@ -7,7 +7,6 @@
 #include "train.h"
 
 #include "build_items.h"
-#include "reco_jansson.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -178,7 +177,6 @@ static char *
 spec_text(const train_t *t, const char *text)
 {
     char                  *changed = NULL;
-    reco_error_t           err;
     json_t                *spec, *epsilon, *policy, *value;
     const train_number_t  *wanted = &t->options->epsilon;
 
@@ -190,11 +188,7 @@ spec_text(const train_t *t, const char *text)
         return tool_strdup(text);
     }
 
-    if (reco_jansson_load(tool_str(text), &spec, &err) != RECO_OK) {
-        tool_fail("spec", &err);
-        return NULL;
-    }
-
+    spec = json_loads(text, 0, NULL);
     policy = json_object_get(spec, "policy");
     epsilon = json_object_get(policy, "epsilon");
     value = json_real(wanted->value);
@@ -209,7 +203,7 @@ spec_text(const train_t *t, const char *text)
                ? json_object_set(epsilon, "end", value) == 0
                : json_object_set(policy, "epsilon", value) == 0)
     {
-        changed = reco_jansson_dump(spec, JSON_COMPACT | JSON_SORT_KEYS);
+        changed = json_dumps(spec, JSON_COMPACT | JSON_SORT_KEYS);
     }
 
     json_decref(value);
@@ -330,7 +324,7 @@ facts_to_keep(const train_t *t)
     json_object_del(log, "erased");
     json_object_set_new(log, "records", json_integer((json_int_t)
                              (c->records - c->repeated - c->erased)));
-    text = reco_jansson_dump(facts, JSON_COMPACT);
+    text = json_dumps(facts, JSON_COMPACT);
     json_decref(facts);
 
     return text;

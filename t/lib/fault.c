@@ -5,12 +5,10 @@
  *     FAULT=CALL:N+      this one and all after it
  *     FAULT=CALL:N!      the process is killed instead, as kill -9 does, before
  *                        the N-th call
- *     FAULT=CALL:N~      the process stops before the N-th call, which it makes
- *                        when it is continued
  *     FAULT_HIT=FILE     is created when a call fails
  *
  * CALL is malloc, calloc, realloc, write, pwrite, fsync, fdatasync, rename,
- * open, ftruncate, mmap, unlink, flock or flush. Only files count for write; open
+ * open, ftruncate, mmap, unlink or flush. Only files count for write; open
  * counts fopen() too, pwrite LMDB's pwritev(), and flush is stdio's fflush()
  * and fclose(), which writes without these functions.
  */
@@ -26,7 +24,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -42,7 +39,7 @@ void *__libc_realloc(void *p, size_t size);
 static char           call[16];
 static long           nth;
 static bool           onwards;
-static int            signalled;            /* before the call, or 0 */
+static bool           deadly;
 static const char    *hit;
 static atomic_long    calls;
 static int          (*real_main)(int, char **, char **);
@@ -71,9 +68,8 @@ fails(const char *name, int error)
         syscall(SYS_close, fd);
     }
 
-    if (signalled != 0) {
-        raise(signalled);
-        return false;
+    if (deadly) {
+        raise(SIGKILL);
     }
 
     errno = error;
@@ -92,8 +88,7 @@ counted_main(int argc, char **argv, char **envp)
         memcpy(call, fault, (size_t) (colon - fault));
         hit = getenv("FAULT_HIT");
         onwards = strchr(colon, '+') != NULL;
-        signalled = strchr(colon, '!') != NULL ? SIGKILL
-                    : strchr(colon, '~') != NULL ? SIGSTOP : 0;
+        deadly = strchr(colon, '!') != NULL;
         nth = atol(colon + 1);
     }
 
@@ -206,13 +201,6 @@ int
 rename(const char *from, const char *to)
 {
     return fails("rename", EIO) ? -1 : (int) syscall(SYS_rename, from, to);
-}
-
-int
-flock(int fd, int operation)
-{
-    return fails("flock", ENOLCK)
-           ? -1 : (int) syscall(SYS_flock, fd, operation);
 }
 
 int

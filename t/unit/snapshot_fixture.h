@@ -5,6 +5,7 @@
 #ifndef SNAPSHOT_FIXTURE_H
 #define SNAPSHOT_FIXTURE_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -70,16 +71,17 @@ in_folder(const char *name)
 static inline int
 files_in(const char *path)
 {
-    int    n = -1;
-    char   command[1200];
-    FILE  *f;
+    int             n = 0;
+    DIR            *d = opendir(path);
+    struct dirent  *e;
 
-    snprintf(command, sizeof(command),
-             "ls -A '%s' | grep -cv '^.lock$'", path);
-    f = popen(command, "r");
-    assert_non_null(f);
-    assert_int_equal(fscanf(f, "%d", &n), 1);
-    pclose(f);
+    assert_non_null(d);
+
+    while ((e = readdir(d)) != NULL) {
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0
+             && strcmp(e->d_name, ".lock") != 0;
+    }
+    closedir(d);
 
     return n;
 }
