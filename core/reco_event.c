@@ -20,11 +20,6 @@ id_bound(reco_str_t id)
     return 2 * id.len + 3;
 }
 
-/* A header is at least this long, so that what tells files apart by their
- * first bytes (as log shippers do) finds these bytes there and unlike any
- * other segment's. */
-#define HEADER_BYTES    512
-
 static void
 write_member_string(reco_buf_t *b, const char *name, reco_str_t s)
 {
@@ -81,7 +76,7 @@ reco_event_write_header(reco_buf_t *b, const reco_segment_header_t *h)
 
     reco_buf_cstr(b, ",\"writer\":\"reco " RECO_VERSION "\",\"pad\":\"");
 
-    for (len = reco_buf_len(b) - start + 3; len < HEADER_BYTES; len++) {
+    for (len = reco_buf_len(b) - start + 3; len < RECO_EVENT_HEADER_BYTES; len++) {
         reco_buf_char(b, '.');
     }
 

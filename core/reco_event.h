@@ -110,6 +110,11 @@ typedef struct {
                                        the monotonic clock; 0: not known */
 } reco_lost_t;
 
+/* A header is padded to so many bytes, so that what tells files apart by their
+ * first ones (as log shippers do) finds these there and unlike any other
+ * segment's. All that it says is shorter. */
+#define RECO_EVENT_HEADER_BYTES  512
+
 /* Each writes one line with its newline. */
 void reco_event_write_header(reco_buf_t *b, const reco_segment_header_t *h);
 void reco_event_write_decision(reco_buf_t *b, const reco_decision_event_t *e);

@@ -58,6 +58,11 @@ reco_lmdb_error(reco_error_t *err, int rc, const char *what)
         status = RECO_UNSUPPORTED;
         break;
 
+    case EAGAIN:                        /* mdb_env_copyfd2() starts one */
+        return reco_error_set(err, RECO_NO_MEMORY, "", "%s: no thread can be "
+                              "started: not enough memory or processes",
+                              what);
+
     case ENOMEM:
         status = RECO_NO_MEMORY;
         break;

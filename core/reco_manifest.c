@@ -6,12 +6,12 @@
 
 #include "reco_buf.h"
 #include "reco_file.h"
+#include "reco_jansson.h"
 #include "reco_snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +94,6 @@ reco_status_t
 reco_manifest_parse(reco_str_t text, reco_manifest_t *m, reco_error_t *err)
 {
     json_t        *json;
-    json_error_t   fault;
     reco_status_t  rc;
 
     if (text.len > MANIFEST_MAX) {
@@ -103,17 +102,8 @@ reco_manifest_parse(reco_str_t text, reco_manifest_t *m, reco_error_t *err)
                               MANIFEST_MAX);
     }
 
-    errno = 0;
-    json = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &fault);
-    if (json == NULL && errno == ENOMEM) {
-        return reco_error_set(err, RECO_NO_MEMORY, "", "out of memory");
-    }
-    if (json == NULL) {
-        rc = reco_error_set(err, RECO_INVALID, "", "line %d, column %d: %s",
-                            fault.line, fault.column, fault.text);
-        if (err != NULL && fault.position >= 0) {
-            err->position = (size_t) fault.position;
-        }
+    rc = reco_jansson_load(text, &json, err);
+    if (rc != RECO_OK) {
         return rc;
     }
 
@@ -378,7 +368,7 @@ manifest_text(const reco_manifest_t *m)
                      "parent", (json_int_t) m->parent,
                      "checksum", sum,
                      "published", published);
-    text = json != NULL ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    text = json != NULL ? reco_jansson_dump(json, JSON_INDENT(2)) : NULL;
     json_decref(json);
 
     if (text == NULL) {

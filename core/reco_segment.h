@@ -73,6 +73,48 @@ typedef struct {
 reco_status_t reco_segment_recover(const char *dir, reco_recovery_t *out,
     reco_error_t *err);
 
+/* ---- the room a node's segments take (reco_segment_retain.c) --------- */
+
+/* In a log's folder: it has a past, though its segments were taken away. Who
+ * removes segments holds it with flock. */
+#define RECO_LOG_MARK  ".reco-log"
+
+/* Takes the lock of the folder's mark; the caller closes *fd. With wait, waits
+ * for it; else RECO_LIMIT when somebody has it. Without create, RECO_NOT_FOUND
+ * where there is no mark: nothing was ever logged here, or taken away. */
+reco_status_t reco_segment_lock(const char *dir, bool create, bool wait,
+    int *fd, reco_error_t *err);
+
+typedef struct {
+    const char  *dir;
+    reco_str_t   node;          /* only its segments are counted and removed */
+    uint64_t     before_ms;     /* closed ones whose last record is older go; 0:
+                                   whatever their age */
+    uint64_t     max;           /* bytes; above, the oldest closed ones go; 0:
+                                   however many */
+    uint64_t     drop_to;       /* bytes; until no more than these are left */
+} reco_retain_t;
+
+typedef struct {
+    uint64_t     bytes;         /* of the node's segments that are left, open
+                                   ones too; never less than there are */
+    uint64_t     expired_bytes;
+    uint64_t     dropped_bytes;
+    uint32_t     closed;        /* closed segments that are left */
+    uint32_t     expired;       /* removed: older than before_ms */
+    uint32_t     dropped;       /* removed: above max */
+    uint32_t     held;          /* should have gone: somebody has their flock */
+    bool         counted;       /* 'bytes' is known */
+    char         last[128];     /* the last one that was removed */
+} reco_retained_t;
+
+/* Counts what the node's segments take, while they may be written, closed and
+ * taken away; removes closed ones where it is asked to, under the lock of
+ * reco_segment_lock(), and syncs the folder. One that cannot be removed does
+ * not keep others from it. On an error what was done is in 'out' as well. */
+reco_status_t reco_segment_retain(const reco_retain_t *want,
+    reco_retained_t *out, reco_error_t *err);
+
 /* ---- reading a log -------------------------------------------------- */
 
 typedef struct reco_log_reader_s  reco_log_reader_t;

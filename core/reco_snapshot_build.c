@@ -11,12 +11,12 @@
  */
 
 #include "reco_file.h"
+#include "reco_jansson.h"
 #include "reco_record.h"
 #include "reco_snapshot.h"
 #include "reco_store_items.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -440,7 +440,6 @@ reco_builder_finish(reco_builder_t *b, uint64_t generation, uint64_t parent,
 {
     json_t        *json;
     meta_t         meta = { generation, parent, built_ms, "{}" };
-    json_error_t   fault;
     reco_status_t  rc;
 
     if (b->finished) {
@@ -449,10 +448,10 @@ reco_builder_finish(reco_builder_t *b, uint64_t generation, uint64_t parent,
     }
 
     if (training != NULL) {
-        errno = 0;
-        json = json_loads(training, JSON_REJECT_DUPLICATES, &fault);
-        if (json == NULL && errno == ENOMEM) {
-            return reco_error_set(err, RECO_NO_MEMORY, "", "out of memory");
+        rc = reco_jansson_load((reco_str_t) { training, strlen(training) },
+                               &json, err);
+        if (rc == RECO_NO_MEMORY) {
+            return rc;
         }
         if (!json_is_object(json)) {
             json_decref(json);

@@ -3,9 +3,9 @@
  * with what was learned from data. The JSON tree lives only within the call.
  */
 
+#include "reco_jansson.h"
 #include "reco_spec_internal.h"
 
-#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,37 +13,6 @@
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-
-/* ---- text to tree ------------------------------------------------------- */
-
-static reco_status_t
-parse(reco_str_t text, json_t **root, reco_error_t *err)
-{
-    json_error_t   fault;
-    reco_status_t  status;
-
-    errno = 0;
-    *root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &fault);
-
-    if (*root != NULL) {
-        return RECO_OK;
-    }
-
-    if (errno == ENOMEM) {
-        /* jansson calls some of these a fault of the text */
-        return reco_error_set(err, RECO_NO_MEMORY, NULL, "out of memory");
-    }
-
-    status = reco_error_set(err, RECO_INVALID, NULL, "line %d, column %d: %s",
-                            fault.line, fault.column, fault.text);
-
-    if (err != NULL && fault.position >= 0) {
-        err->position = (size_t) fault.position;
-    }
-
-    return status;
-}
 
 
 /* ---- "model", "version", "salt" ----------------------------------------- */
@@ -359,7 +328,7 @@ reco_spec_read(reco_str_t text, reco_model_t **model, reco_str_t *actions_file,
 
     *model = NULL;
 
-    status = parse(text, &root, err);
+    status = reco_jansson_load(text, &root, err);
     if (status != RECO_OK) {
         return status;
     }
@@ -528,7 +497,7 @@ reco_spec_resolve(reco_str_t text, const reco_model_t *model,
     *out = NULL;
     *out_len = 0;
 
-    status = parse(text, &root, err);
+    status = reco_jansson_load(text, &root, err);
     if (status != RECO_OK) {
         return status;
     }
@@ -544,7 +513,7 @@ reco_spec_resolve(reco_str_t text, const reco_model_t *model,
     }
 
     if (status == RECO_OK) {
-        *out = json_dumps(root, JSON_COMPACT|JSON_SORT_KEYS);
+        *out = reco_jansson_dump(root, JSON_COMPACT|JSON_SORT_KEYS);
 
         if (*out != NULL) {
             *out_len = strlen(*out);

@@ -13,6 +13,9 @@ static ngx_int_t ngx_http_reco_arg_size(ngx_conf_t *cf, ngx_str_t *arg,
     size_t prefix, off_t min, off_t max, off_t *value);
 static ngx_int_t ngx_http_reco_log_arg(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_http_reco_log_conf_t *log);
+static ngx_int_t ngx_http_reco_log_room_arg(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_http_reco_log_conf_t *log);
+static char *ngx_http_reco_init_log(ngx_http_reco_log_conf_t *log);
 static void ngx_http_reco_free_secret(void *data);
 
 
@@ -284,7 +287,8 @@ ngx_http_reco_set_geoip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* reco_log DIR [segment=SIZE] [age=TIME] [sync=off|TIME|always] */
+/* reco_log DIR [segment=SIZE] [age=TIME] [sync=off|TIME|always] [keep=TIME]
+ * [max=SIZE [full=stop|drop]] */
 
 char *
 ngx_http_reco_set_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -322,6 +326,9 @@ ngx_http_reco_set_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     log->segment = NGX_CONF_UNSET;
     log->age = NGX_CONF_UNSET_MSEC;
     log->sync = NGX_CONF_UNSET_MSEC - 1;
+    log->keep = NGX_CONF_UNSET_MSEC;
+    log->max = NGX_CONF_UNSET;
+    log->drop = NGX_CONF_UNSET;
 
     for (i = 2; i < cf->args->nelts; i++) {
         if (ngx_http_reco_log_arg(cf, &value[i], log) != NGX_OK) {
@@ -329,16 +336,31 @@ ngx_http_reco_set_log(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    if (log->segment == NGX_CONF_UNSET) {
-        log->segment = 64 * 1024 * 1024;
-    }
+    return ngx_http_reco_init_log(log);
+}
 
-    if (log->age == NGX_CONF_UNSET_MSEC) {
-        log->age = 3600000;
-    }
+
+static char *
+ngx_http_reco_init_log(ngx_http_reco_log_conf_t *log)
+{
+    ngx_conf_init_value(log->segment, 64 * 1024 * 1024);
+    ngx_conf_init_msec_value(log->age, 3600000);
+    ngx_conf_init_msec_value(log->keep, 0);
 
     if (log->sync == NGX_CONF_UNSET_MSEC - 1) {
         log->sync = NGX_HTTP_RECO_SYNC_OFF;
+    }
+
+    if (log->max == NGX_CONF_UNSET && log->drop != NGX_CONF_UNSET) {
+        return "has \"full\" without \"max\"";
+    }
+
+    ngx_conf_init_value(log->max, 0);
+    ngx_conf_init_value(log->drop, 0);
+
+    if (log->max && log->max / 4 < log->segment) {
+        return "has \"max\" below four segments: raise \"max\", or lower "
+               "\"segment\" (64m unless given)";
     }
 
     return NGX_CONF_OK;
@@ -374,6 +396,33 @@ ngx_http_reco_log_arg(ngx_conf_t *cf, ngx_str_t *arg,
 
         return ngx_http_reco_arg_time(cf, arg, sizeof("sync=") - 1, 10,
                                       3600000, &log->sync);
+    }
+
+    return ngx_http_reco_log_room_arg(cf, arg, log);
+}
+
+
+static ngx_int_t
+ngx_http_reco_log_room_arg(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_http_reco_log_conf_t *log)
+{
+    if (ngx_http_reco_arg(arg, "keep=") && log->keep == NGX_CONF_UNSET_MSEC) {
+        return ngx_http_reco_arg_time(cf, arg, sizeof("keep=") - 1, 1000,
+                                      (ngx_msec_t) 3650 * 86400000,
+                                      &log->keep);
+    }
+
+    if (ngx_http_reco_arg(arg, "max=") && log->max == NGX_CONF_UNSET) {
+        return ngx_http_reco_arg_size(cf, arg, sizeof("max=") - 1, 16384,
+                                      (off_t) 1 << 50, &log->max);
+    }
+
+    if (log->drop == NGX_CONF_UNSET
+        && (ngx_strcmp(arg->data, "full=stop") == 0
+            || ngx_strcmp(arg->data, "full=drop") == 0))
+    {
+        log->drop = (arg->data[sizeof("full=") - 1] == 'd');
+        return NGX_OK;
     }
 
     (void) ngx_http_reco_invalid(cf, arg);

@@ -30,6 +30,8 @@
     X(ERR_LOG_WRITE,        "log_write")                                      \
     X(ERR_LOG_SYNC,         "log_sync")                                       \
     X(ERR_LOG_CLOSE,        "log_close")                                      \
+    X(ERR_LOG_FULL,         "log_full")                                       \
+    X(ERR_LOG_REMOVE,       "log_remove")                                     \
     X(ERR_SNAPSHOT,         "snapshot")                                       \
     X(ERR_GEO,              "geo")
 
@@ -68,6 +70,14 @@
       "Torn tails cut at recovery")                                           \
     X(LOG_CLOCK_STEPS,      "log_clock_steps",                                \
       "Segments closed because the clock stepped")                            \
+    X(LOG_EXPIRED,          "log_segments_expired",                           \
+      "Closed segments removed for their age")                                \
+    X(LOG_EXPIRED_BYTES,    "log_expired_bytes",                              \
+      "Bytes of closed segments removed for their age")                       \
+    X(LOG_DROPPED,          "log_segments_dropped",                           \
+      "Closed segments removed because the log was full")                     \
+    X(LOG_DROPPED_BYTES,    "log_dropped_bytes",                              \
+      "Bytes of closed segments removed because the log was full")            \
     X(SNAPSHOT_SWAPS,       "snapshot_swaps",                                 \
       "Snapshots opened by a worker")                                         \
     X(LAST_EVICTED,         "last_decisions_evicted",                         \

@@ -33,6 +33,7 @@ static ngx_int_t ngx_http_reco_log_reserve(ngx_http_reco_log_t *log,
     size_t max);
 static ngx_int_t ngx_http_reco_log_write(ngx_http_reco_log_t *log);
 static ngx_int_t ngx_http_reco_log_append(ngx_http_reco_log_t *log);
+static ngx_int_t ngx_http_reco_log_try(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_mark(ngx_http_reco_log_t *log);
 static ngx_uint_t ngx_http_reco_log_told(ngx_http_reco_log_t *log,
     const char *message);
@@ -103,6 +104,7 @@ ngx_http_reco_log_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_http_reco_log_room_init(log);
     ngx_http_reco_log_recover(log);
 
     /* without success too: it is tried again when there is a record */
@@ -343,6 +345,10 @@ ngx_http_reco_log_open(ngx_http_reco_log_t *log)
         return NGX_ERROR;
     }
 
+    if (ngx_http_reco_log_room_take_header(log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     clock = ngx_http_reco_log_clock(log);
 
     for (i = 0; i < NGX_HTTP_RECO_LOG_REDRAWS; i++) {
@@ -367,6 +373,8 @@ ngx_http_reco_log_open(ngx_http_reco_log_t *log)
             break;
         }
     }
+
+    ngx_http_reco_log_room_free(log, RECO_EVENT_HEADER_BYTES);
 
     if (status != RECO_OK) {
         log->segment.fd = -1;
@@ -477,6 +485,27 @@ ngx_http_reco_log_write(ngx_http_reco_log_t *log)
 }
 
 
+static ngx_int_t
+ngx_http_reco_log_append(ngx_http_reco_log_t *log)
+{
+    ngx_int_t  rc;
+
+    ngx_http_reco_log_check_link(log);
+
+    if (ngx_http_reco_log_open(log) != NGX_OK
+        || ngx_http_reco_log_room_take(log, log->used, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_reco_log_try(log);
+
+    ngx_http_reco_log_room_free(log, log->used);
+
+    return rc;
+}
+
+
 /*
  * A write that fails is tried once more with a new segment: that heals a
  * file-size limit and a file that was removed without the loss of a record.
@@ -486,13 +515,11 @@ ngx_http_reco_log_write(ngx_http_reco_log_t *log)
  */
 
 static ngx_int_t
-ngx_http_reco_log_append(ngx_http_reco_log_t *log)
+ngx_http_reco_log_try(ngx_http_reco_log_t *log)
 {
     ngx_int_t      rc;
     ngx_uint_t     i;
     reco_error_t   error;
-
-    ngx_http_reco_log_check_link(log);
 
     rc = NGX_ERROR;
 
@@ -508,6 +535,8 @@ ngx_http_reco_log_append(ngx_http_reco_log_t *log)
             if (!log->marked) {
                 ngx_http_reco_log_mark(log);
             }
+
+            log->refused = 0;
 
             if (log->failing) {
                 log->failing = 0;
@@ -554,7 +583,7 @@ ngx_http_reco_log_mark(ngx_http_reco_log_t *log)
 
     log->marked = 1;
 
-    (void) ngx_sprintf(path, "%V/" NGX_HTTP_RECO_LOG_MARK "%Z",
+    (void) ngx_sprintf(path, "%V/" RECO_LOG_MARK "%Z",
                        &log->conf->path);
 
     fd = open((char *) path, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0640);

@@ -1,10 +1,10 @@
 /*
  * ngx_http_reco_log.h - the writer of the event log, as its files share it:
  * ngx_http_reco_log.c has the buffer and the requests that wait,
- * ngx_http_reco_log_disk.c what waits for the disk, ngx_http_reco_log_lost.c
- * what could not be written, and the clock. One a worker, from
- * init_process to the end of the process; none of its memory belongs to a
- * request.
+ * ngx_http_reco_log_disk.c what waits for the disk, ngx_http_reco_log_room.c
+ * what bounds the log's size and age, ngx_http_reco_log_lost.c what could not
+ * be written, and the clock. One a worker, from init_process to the end of the
+ * process; none of its memory belongs to a request.
  */
 
 #ifndef NGX_HTTP_RECO_LOG_H
@@ -52,6 +52,22 @@ typedef struct {
 } ngx_http_reco_recovery_t;
 
 
+/* at what the node's segments take in the folder */
+typedef struct {
+    ngx_thread_task_t          task;
+    ngx_event_t                timer;          /* of the next one */
+    ngx_atomic_t              *writing;        /* the zone's */
+    reco_retain_t              want;
+    reco_retained_t            left;
+    reco_status_t              status;         /* RECO_LIMIT: another one looks
+                                                  at this moment */
+    reco_error_t               error;
+    ngx_uint_t                 full;           /* a write was refused */
+    ngx_uint_t                 done;           /* written by the thread */
+    ngx_uint_t                 soon;           /* so is the timer */
+} ngx_http_reco_look_t;
+
+
 /* of failures that a person was told of */
 typedef struct {
     ngx_msec_t                 told_at;
@@ -96,6 +112,11 @@ typedef struct {
     ngx_http_reco_closing_t   *closing;        /* not yet taken by a job */
     ngx_http_reco_job_t        job;
     ngx_http_reco_recovery_t   recovery;
+
+    ngx_http_reco_room_t      *room;           /* NULL: there is no zone */
+    ngx_http_reco_look_t       look;
+    size_t                     refused;        /* bytes for which there was no
+                                                  room, 0 since there was */
 
     ngx_msec_t                 failed_at;
     ngx_msec_t                 checked_at;
@@ -160,5 +181,34 @@ reco_clock_t ngx_http_reco_log_clock(ngx_http_reco_log_t *log);
 
 /* Closes the segment where the clock stepped since it was opened. */
 void ngx_http_reco_log_check_clock(ngx_http_reco_log_t *log);
+
+
+/* Has the thread pool do it; where there is no room in it, the loop does. */
+void ngx_http_reco_log_post(ngx_http_reco_log_t *log, ngx_thread_task_t *task);
+
+
+/* ngx_http_reco_log_room.c. Without a zone, where there is no max, nothing is
+ * counted. */
+
+void ngx_http_reco_log_room_init(ngx_http_reco_log_t *log);
+
+/* Starts a look where there is one to take and none under way. */
+void ngx_http_reco_log_room_look(ngx_http_reco_log_t *log);
+
+/* Before len bytes are written, with so much to spare: NGX_OK, and after the
+ * write, also one that failed, room_free() is called; or NGX_ERROR: the log is
+ * full, the segment was closed and it was told. */
+ngx_int_t ngx_http_reco_log_room_take(ngx_http_reco_log_t *log, size_t len,
+    size_t spare);
+void ngx_http_reco_log_room_free(ngx_http_reco_log_t *log, size_t len);
+
+/* The same for a new segment's header. */
+ngx_int_t ngx_http_reco_log_room_take_header(ngx_http_reco_log_t *log);
+
+/* Segments were closed, that might be dropped. */
+void ngx_http_reco_log_room_closed(ngx_http_reco_log_t *log);
+
+/* At a worker's exit: tells of what a look did that nobody took notice of. */
+void ngx_http_reco_log_room_drain(ngx_http_reco_log_t *log);
 
 #endif /* NGX_HTTP_RECO_LOG_H */

@@ -15,8 +15,6 @@ static void ngx_http_reco_log_job(void *data, ngx_log_t *unused);
 static void ngx_http_reco_log_job_done(ngx_event_t *ev);
 static void ngx_http_reco_log_recovery(void *data, ngx_log_t *unused);
 static void ngx_http_reco_log_recovered(ngx_event_t *ev);
-static void ngx_http_reco_log_post(ngx_http_reco_log_t *log,
-    ngx_thread_task_t *task);
 
 
 /*
@@ -204,6 +202,7 @@ ngx_http_reco_log_job_done(ngx_event_t *ev)
 
     ngx_http_reco_log_answer(&log->syncing, rc);
     ngx_http_reco_log_work(log);
+    ngx_http_reco_log_room_closed(log);
 }
 
 
@@ -238,6 +237,8 @@ ngx_http_reco_log_drain(ngx_http_reco_log_t *log)
     }
 
     log->closing = NULL;
+
+    ngx_http_reco_log_room_drain(log);
 }
 
 
@@ -299,12 +300,14 @@ ngx_http_reco_log_recovered(ngx_event_t *ev)
                       "torn tail(s)", result->recovered, &log->conf->path,
                       result->torn);
     }
+
+    ngx_http_reco_log_room_look(log);
 }
 
 
 /* A queue that is full, or no thread pool: the loop has to wait itself. */
 
-static void
+void
 ngx_http_reco_log_post(ngx_http_reco_log_t *log, ngx_thread_task_t *task)
 {
     if (log->thread_pool

@@ -63,27 +63,24 @@ ngx_http_reco_lost_move(reco_lost_t *to, reco_lost_t *from)
 }
 
 
-/* Into the buffer, where there is room for it. */
+/* Its own number lies between what it tells of and the record that it is put
+ * before, and so within what is lost if it is lost with that. */
 
 void
 ngx_http_reco_log_note(ngx_http_reco_log_t *log)
 {
-    uint64_t    seq;
     reco_buf_t  b;
 
     if (log->lost.to == 0) {
         return;
     }
 
-    seq = log->seq++;
-
     reco_buf_init(&b, log->buffer + log->used, RECO_EVENT_LOST_BOUND);
-    reco_event_write_lost(&b, seq, ngx_http_reco_time_ms(), &log->lost);
+    reco_event_write_lost(&b, log->seq++, ngx_http_reco_time_ms(), &log->lost);
 
     log->used += reco_buf_len(&b);
 
     ngx_http_reco_lost_move(&log->buffered, &log->lost);
-    ngx_http_reco_lost_add(&log->buffered, seq, RECO_EVENT_LOST);
 }
 
 

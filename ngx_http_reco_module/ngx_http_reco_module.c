@@ -83,7 +83,7 @@ static ngx_command_t  ngx_http_reco_commands[] = {
       NULL },
 
     { ngx_string("reco_log"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1234,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_reco_set_log,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -252,6 +252,13 @@ ngx_http_reco_init_main_conf(ngx_conf_t *cf, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (rmcf->log.max && rmcf->zone == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"reco_log\" with \"max\" needs a "
+                           "\"reco_zone\", which has what the workers wrote");
+        return NGX_CONF_ERROR;
+    }
+
     if (rmcf->rewards && rmcf->log.path.len == 0) {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "\"reco_reward\" is used without \"reco_log\": "
@@ -260,7 +267,7 @@ ngx_http_reco_init_main_conf(ngx_conf_t *cf, void *conf)
 
 #if (NGX_THREADS)
 
-    if (rmcf->models.nelts || rmcf->geo_path.len) {
+    if (rmcf->models.nelts || rmcf->geo_path.len || rmcf->log.path.len) {
         rmcf->thread_pool = ngx_thread_pool_add(cf, NULL);
         if (rmcf->thread_pool == NULL) {
             return NGX_CONF_ERROR;

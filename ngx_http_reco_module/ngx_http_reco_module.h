@@ -8,7 +8,8 @@
  *   ngx_http_reco_last.c       shared memory: last decisions
  *   ngx_http_reco_history.c    shared memory: recent decisions
  *   ngx_http_reco_log.c        event log of one worker: buffer, one write a
- *                              turn of the event loop, waiting requests
+ *                              turn of the event loop, waiting requests;
+ *                              _log_disk.c, _log_room.c: sync, size and age
  *   ngx_http_reco_model.c      snapshots of one worker: manifest timer,
  *                              checksum in the thread pool, swap
  *   ngx_http_reco_geo.c        the same for the geo database
@@ -45,9 +46,6 @@
 
 #define NGX_HTTP_RECO_MAX_MODELS   16
 
-/* in a log folder that was written to; stays when its segments go */
-#define NGX_HTTP_RECO_LOG_MARK     ".reco-log"
-
 #define NGX_HTTP_RECO_SYNC_OFF     0
 #define NGX_HTTP_RECO_SYNC_ALWAYS  ((ngx_msec_t) -1)
 
@@ -71,6 +69,8 @@ typedef enum {
 
 
 /* ---- configuration ---- */
+
+typedef struct ngx_http_reco_room_s  ngx_http_reco_room_t;
 
 typedef struct {
     ngx_str_t                  name;
@@ -114,6 +114,11 @@ typedef struct {
     off_t                      segment;        /* bytes; 64m */
     ngx_msec_t                 age;            /* 1h */
     ngx_msec_t                 sync;           /* OFF, ALWAYS or interval */
+    ngx_msec_t                 keep;           /* 0: segments stay */
+    off_t                      max;            /* bytes; 0: no limit */
+    ngx_flag_t                 drop;           /* above max the oldest go; else
+                                                  nothing is written */
+    ngx_http_reco_room_t      *room;           /* the zone's; NULL: no zone */
 } ngx_http_reco_log_conf_t;
 
 

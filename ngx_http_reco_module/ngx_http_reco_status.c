@@ -50,6 +50,7 @@ static void ngx_http_reco_prometheus_duration(reco_buf_t *b,
     ngx_http_reco_zone_t *zone);
 static void ngx_http_reco_prometheus_snapshots(reco_buf_t *b,
     ngx_http_reco_zone_t *zone);
+static void ngx_http_reco_prometheus_room(reco_buf_t *b);
 static void ngx_http_reco_json(reco_buf_t *b, ngx_http_reco_zone_t *zone);
 static void ngx_http_reco_json_counters(reco_buf_t *b,
     ngx_http_reco_zone_t *zone, const char *name, ngx_uint_t first,
@@ -60,6 +61,7 @@ static void ngx_http_reco_json_rewards(reco_buf_t *b,
     ngx_http_reco_zone_t *zone);
 static void ngx_http_reco_json_duration(reco_buf_t *b,
     ngx_http_reco_zone_t *zone);
+static void ngx_http_reco_json_room(reco_buf_t *b);
 static void ngx_http_reco_json_snapshots(reco_buf_t *b,
     ngx_http_reco_zone_t *zone);
 static void ngx_http_reco_model_state(ngx_http_reco_zone_t *zone,
@@ -298,6 +300,7 @@ ngx_http_reco_prometheus(reco_buf_t *b, ngx_http_reco_zone_t *zone)
                                         NGX_HTTP_RECO_EVENTS,
                                         NGX_HTTP_RECO_NCOUNTERS);
         ngx_http_reco_prometheus_duration(b, zone);
+        ngx_http_reco_prometheus_room(b);
     }
 
     ngx_http_reco_prometheus_snapshots(b, zone);
@@ -508,6 +511,33 @@ ngx_http_reco_prometheus_snapshots(reco_buf_t *b, ngx_http_reco_zone_t *zone)
 }
 
 
+/* Known where it is limited: only then somebody looks. */
+
+static void
+ngx_http_reco_prometheus_room(reco_buf_t *b)
+{
+    ngx_http_reco_log_conf_t  *log;
+
+    log = &ngx_http_reco_worker.conf->log;
+
+    if (log->max == 0) {
+        return;
+    }
+
+    ngx_http_reco_prometheus_head(b, "reco_log_bytes", "gauge",
+                                  "Bytes of this node's segments");
+    reco_buf_cstr(b, "reco_log_bytes ");
+    reco_buf_u64(b, log->room->bytes);
+    reco_buf_char(b, '\n');
+
+    ngx_http_reco_prometheus_head(b, "reco_log_max_bytes", "gauge",
+                                  "What they may take");
+    reco_buf_cstr(b, "reco_log_max_bytes ");
+    reco_buf_u64(b, log->max);
+    reco_buf_char(b, '\n');
+}
+
+
 /* ---- JSON ---- */
 
 static void
@@ -526,6 +556,7 @@ ngx_http_reco_json(reco_buf_t *b, ngx_http_reco_zone_t *zone)
         ngx_http_reco_json_decisions(b, zone);
         ngx_http_reco_json_rewards(b, zone);
         ngx_http_reco_json_duration(b, zone);
+        ngx_http_reco_json_room(b);
     }
 
     ngx_http_reco_json_snapshots(b, zone);
@@ -635,6 +666,25 @@ ngx_http_reco_json_duration(reco_buf_t *b, ngx_http_reco_zone_t *zone)
     reco_buf_double(b, (double) zone->latency_ns / 1e9);
     reco_buf_cstr(b, ",\"count\":");
     reco_buf_u64(b, count);
+    reco_buf_cstr(b, "},");
+}
+
+
+static void
+ngx_http_reco_json_room(reco_buf_t *b)
+{
+    ngx_http_reco_log_conf_t  *log;
+
+    log = &ngx_http_reco_worker.conf->log;
+
+    if (log->max == 0) {
+        return;
+    }
+
+    reco_buf_cstr(b, "\"log\":{\"bytes\":");
+    reco_buf_u64(b, log->room->bytes);
+    reco_buf_cstr(b, ",\"max_bytes\":");
+    reco_buf_u64(b, log->max);
     reco_buf_cstr(b, "},");
 }
 

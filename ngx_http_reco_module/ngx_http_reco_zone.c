@@ -38,6 +38,8 @@
 static ngx_int_t ngx_http_reco_zone_create(ngx_shm_zone_t *shm_zone);
 static void ngx_http_reco_zone_look_back(ngx_http_reco_zone_t *zone,
     ngx_http_reco_main_conf_t *mcf, ngx_uint_t fresh);
+static void ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_main_conf_t *mcf);
 static ngx_uint_t ngx_http_reco_folder_has_segments(ngx_str_t *path);
 static uint64_t ngx_http_reco_hash(ngx_http_reco_zone_t *zone,
     reco_str_t first, reco_str_t second);
@@ -71,6 +73,7 @@ ngx_http_reco_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         }
 
         ngx_http_reco_zone_look_back(shm_zone->data, mcf, 1);
+        ngx_http_reco_zone_room(shm_zone->data, mcf);
 
         return NGX_OK;
     }
@@ -90,6 +93,7 @@ ngx_http_reco_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     shm_zone->data = zone;
 
     ngx_http_reco_zone_look_back(zone, mcf, 0);
+    ngx_http_reco_zone_room(zone, mcf);
 
     return NGX_OK;
 }
@@ -178,6 +182,56 @@ ngx_http_reco_zone_look_back(ngx_http_reco_zone_t *zone,
 }
 
 
+/*
+ * The room of the log's folder and node, in the master too. A new one begins
+ * with what is there, before any worker writes; that a folder cannot be read is
+ * told by the workers. More folders than there are rooms, in one master's life:
+ * the one that was named first is not written any more.
+ */
+
+static void
+ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_main_conf_t *mcf)
+{
+    uint64_t               hash;
+    ngx_uint_t             i;
+    reco_error_t           error;
+    reco_retain_t          want;
+    reco_retained_t        left;
+    ngx_http_reco_room_t  *room;
+
+    if (mcf == NULL || mcf->log.path.len == 0) {
+        return;
+    }
+
+    want.dir = (char *) mcf->log.path.data;
+    want.node.data = (char *) mcf->node.data;
+    want.node.len = mcf->node.len;
+    want.before_ms = want.max = want.drop_to = 0;
+
+    hash = ngx_http_reco_hash(zone, want.node,
+                              (reco_str_t) { want.dir, mcf->log.path.len })
+           | 1;
+
+    for (i = 0; i < NGX_HTTP_RECO_ROOMS; i++) {
+        if (zone->rooms[i].hash == hash) {
+            mcf->log.room = &zone->rooms[i];
+            return;
+        }
+    }
+
+    room = &zone->rooms[zone->nrooms++ % NGX_HTTP_RECO_ROOMS];
+
+    (void) reco_segment_retain(&want, &left, &error);
+
+    ngx_memzero(room, sizeof(ngx_http_reco_room_t));
+    room->hash = hash;
+    room->bytes = left.bytes;
+
+    mcf->log.room = room;
+}
+
+
 /* A folder that cannot be read may hold anything. */
 
 static ngx_uint_t
@@ -193,7 +247,7 @@ ngx_http_reco_folder_has_segments(ngx_str_t *path)
     found = 0;
 
     while (!found && ngx_read_dir(&dir) == NGX_OK) {
-        found = ngx_strcmp(ngx_de_name(&dir), NGX_HTTP_RECO_LOG_MARK) == 0
+        found = ngx_strcmp(ngx_de_name(&dir), RECO_LOG_MARK) == 0
                 || (ngx_strncmp(ngx_de_name(&dir), "reco-", 5) == 0
                     && ngx_strstr(ngx_de_name(&dir), ".ndjson") != NULL);
     }

@@ -15,12 +15,13 @@
 
 
 #define NGX_HTTP_RECO_ZONE_MAGIC     0x6f63657265636f7aULL
-#define NGX_HTTP_RECO_ZONE_LAYOUT    3
+#define NGX_HTTP_RECO_ZONE_LAYOUT    4
 
 #define NGX_HTTP_RECO_ACTION_LABELS  512
 #define NGX_HTTP_RECO_KIND_LABELS    64
 #define NGX_HTTP_RECO_MODEL_LABELS   64
 #define NGX_HTTP_RECO_IDENTITIES     64
+#define NGX_HTTP_RECO_ROOMS          8
 #define NGX_HTTP_RECO_WAYS           7
 #define NGX_HTTP_RECO_LINE           64
 
@@ -62,6 +63,19 @@ typedef struct {
     ngx_atomic_t             hash;
     ngx_atomic_t             state;
 } ngx_http_reco_verified_t;
+
+
+/*
+ * What a node's segments take in a folder. A configuration names one; there
+ * are more, so that workers of the one before go on counting theirs.
+ */
+struct ngx_http_reco_room_s {
+    uint64_t                 hash;           /* of folder and node; 0: free */
+    ngx_atomic_t             bytes;          /* never less than there are */
+    ngx_atomic_t             looked;         /* ngx_current_msec of a look */
+    ngx_atomic_t             over_since;     /* of a look that did not get
+                                                below max; 0: the last did */
+};
 
 
 /*
@@ -120,6 +134,13 @@ struct ngx_http_reco_zone_s {
     uint64_t                    seed;          /* of all hashes in here */
     uint64_t                    log_path;      /* hash of the log's folder */
     ngx_atomic_t                has_past;
+
+    ngx_http_reco_room_t        rooms[NGX_HTTP_RECO_ROOMS];
+    ngx_uint_t                  nrooms;        /* ever taken */
+
+    /* by ngx_process_slot: bytes counted in a room whose write has not
+     * returned yet */
+    ngx_atomic_t                writing[NGX_MAX_PROCESSES];
 
     ngx_atomic_t                counters[NGX_HTTP_RECO_NCOUNTERS];
 

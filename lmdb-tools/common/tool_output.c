@@ -287,6 +287,7 @@ flush(FILE *file)
 bool
 tool_output_commit(tool_output_t *o)
 {
+    int          e;
     bool         ok = flush(o->file);
     const char  *name = o->path ? o->path : "standard output";
 
@@ -301,12 +302,14 @@ tool_output_commit(tool_output_t *o)
         return ok;
     }
 
-    ok = ok && fsync(fileno(o->file)) == 0;
-    if (fclose(o->file) != 0) {
-        ok = false;
-    }
+    /* renamed while it is open, and so held: nobody takes it for a leftover.
+     * What is synced cannot fail to be written when it is closed */
+    ok = ok && fsync(fileno(o->file)) == 0 && rename(o->temp, o->path) == 0;
+    e = errno;
+    fclose(o->file);
     o->file = NULL;
-    ok = ok && rename(o->temp, o->path) == 0;
+    errno = e;
+
     if (!ok) {
         tool_errno("write", name);
         unlink(o->temp);

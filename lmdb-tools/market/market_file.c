@@ -5,6 +5,8 @@
 
 #include "market.h"
 
+#include "reco_jansson.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,19 +239,24 @@ load(const char *path)
     char          *content;
     size_t         len;
     json_t        *market;
-    json_error_t   err;
+    reco_error_t   err;
+    reco_status_t  status;
 
     content = tool_read_file(path, &len);
     if (content == NULL) {
         return NULL;
     }
 
-    market = json_loadb(content, len, JSON_REJECT_DUPLICATES, &err);
+    status = reco_jansson_load((reco_str_t) { content, len }, &market, &err);
     free(content);
 
+    if (status != RECO_OK) {
+        tool_fail(path, &err);
+        return NULL;
+    }
+
     if (!json_is_object(market)) {
-        tool_error("%s: line %d: %s", path, market ? 1 : err.line,
-                   market ? "a market is a JSON object" : err.text);
+        tool_error("%s: a market is a JSON object", path);
         json_decref(market);
         return NULL;
     }

@@ -7,6 +7,7 @@
 #include "train.h"
 
 #include "build_items.h"
+#include "reco_jansson.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -177,6 +178,7 @@ static char *
 spec_text(const train_t *t, const char *text)
 {
     char                  *changed = NULL;
+    reco_error_t           err;
     json_t                *spec, *epsilon, *policy, *value;
     const train_number_t  *wanted = &t->options->epsilon;
 
@@ -188,7 +190,11 @@ spec_text(const train_t *t, const char *text)
         return tool_strdup(text);
     }
 
-    spec = json_loads(text, 0, NULL);
+    if (reco_jansson_load(tool_str(text), &spec, &err) != RECO_OK) {
+        tool_fail("spec", &err);
+        return NULL;
+    }
+
     policy = json_object_get(spec, "policy");
     epsilon = json_object_get(policy, "epsilon");
     value = json_real(wanted->value);
@@ -203,7 +209,7 @@ spec_text(const train_t *t, const char *text)
                ? json_object_set(epsilon, "end", value) == 0
                : json_object_set(policy, "epsilon", value) == 0)
     {
-        changed = json_dumps(spec, JSON_COMPACT | JSON_SORT_KEYS);
+        changed = reco_jansson_dump(spec, JSON_COMPACT | JSON_SORT_KEYS);
     }
 
     json_decref(value);
@@ -324,7 +330,7 @@ facts_to_keep(const train_t *t)
     json_object_del(log, "erased");
     json_object_set_new(log, "records", json_integer((json_int_t)
                              (c->records - c->repeated - c->erased)));
-    text = json_dumps(facts, JSON_COMPACT);
+    text = reco_jansson_dump(facts, JSON_COMPACT);
     json_decref(facts);
 
     return text;

@@ -12,7 +12,7 @@ use Reco::Nginx;
 use Test::More;
 
 my $n = Reco::Nginx->new(
-    conf_http => 'reco_zone reco:1m; reco_log newlog; reco_model shop new/shop;'
+    conf_http => 'reco_zone reco:1m; reco_log newlog segment=4k max=64k full=drop keep=1d; reco_model shop new/shop;'
         . 'reco_fallback shop A; reco_geoip new.mdb;',
     conf_server => 'location = /x { reco_recommend shop; }'
         . 'location = /y { reco_reward shop; }');

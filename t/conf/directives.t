@@ -59,6 +59,12 @@ accepts 'reco_fallback slate=', 'reco_model shop models/shop;'
 accepts 'reco_geoip', 'reco_geoip geo.mdb check=60s;';
 accepts 'reco_log', 'reco_log log;';
 accepts 'reco_log with all', 'reco_log log segment=4k age=1d sync=200ms;';
+accepts 'reco_log keep=', 'reco_log log keep=90d;';
+accepts "reco_log max= $_",
+    "reco_zone reco:1m; reco_log log segment=4k max=16k $_ keep=1s;"
+    for '', 'full=stop', 'full=drop';
+accepts 'reco_log max= before its zone',
+    'reco_log log max=256m; reco_zone reco:1m;';
 accepts "reco_log sync=$_", "reco_log log sync=$_;" for qw(off always);
 accepts 'reco_secret', 'reco_secret secret;';
 accepts 'reco_body_max and reco_explain',
@@ -119,6 +125,17 @@ refuses 'reco_agent beside another', $model,
 refuses 'two handlers', $model,
     location('reco_recommend shop; reco_reward shop;'),
     'beside another reco handler';
+refuses "log $_ twice", "reco_log log max=1g $_ $_;", '',
+    'invalid parameter "' for 'full=drop', 'keep=1d', 'max=1g';
+refuses 'full without max', 'reco_log log full=drop;', '',
+    '"reco_log" directive has "full" without "max"';
+refuses 'max without a zone', 'reco_log log max=1g;', '',
+    '"reco_log" with "max" needs a "reco_zone"';
+my $few = '"max" below four segments: raise "max", or lower "segment"';
+refuses 'max below four segments', 'reco_zone reco:1m;'
+    . ' reco_log log segment=4097 max=16k;', '', $few;
+refuses 'max below four segments of 64m', 'reco_zone reco:1m;'
+    . ' reco_log log max=255m;', '', $few;
 refuses 'a parameter twice', 'reco_log log age=1h age=2h;', '',
     'invalid parameter "age=2h"';
 refuses 'a format twice', $model,
@@ -204,6 +221,7 @@ refuses 'a log parameter', 'reco_log log size=1m;', '',
     'invalid parameter "size=1m"';
 refuses "log $_", "reco_log log $_;", '', 'parameter "'
     for 'segment=4095', 'segment=x', 'segment=2000g', 'age=99ms', 'age=8d',
+        'keep=999ms', 'keep=3651d', 'max=', 'max=16383', 'full=', 'full=maybe',
         'sync=sometimes', 'sync=9ms', 'sync=2h', 'age=', 'segment=';
 
 refuses 'a secret that is not there', 'reco_secret nowhere;', '',

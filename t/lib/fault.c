@@ -5,10 +5,12 @@
  *     FAULT=CALL:N+      this one and all after it
  *     FAULT=CALL:N!      the process is killed instead, as kill -9 does, before
  *                        the N-th call
+ *     FAULT=CALL:N~      the process stops before the N-th call, which it makes
+ *                        when it is continued
  *     FAULT_HIT=FILE     is created when a call fails
  *
  * CALL is malloc, calloc, realloc, write, pwrite, fsync, fdatasync, rename,
- * open, ftruncate, mmap, unlink or flush. Only files count for write; open
+ * open, ftruncate, mmap, unlink, flock or flush. Only files count for write; open
  * counts fopen() too, pwrite LMDB's pwritev(), and flush is stdio's fflush()
  * and fclose(), which writes without these functions.
  */
@@ -24,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -39,7 +42,7 @@ void *__libc_realloc(void *p, size_t size);
 static char           call[16];
 static long           nth;
 static bool           onwards;
-static bool           deadly;
+static int            signalled;            /* before the call, or 0 */
 static const char    *hit;
 static atomic_long    calls;
 static int          (*real_main)(int, char **, char **);
@@ -68,8 +71,9 @@ fails(const char *name, int error)
         syscall(SYS_close, fd);
     }
 
-    if (deadly) {
-        raise(SIGKILL);
+    if (signalled != 0) {
+        raise(signalled);
+        return false;
     }
 
     errno = error;
@@ -88,7 +92,8 @@ counted_main(int argc, char **argv, char **envp)
         memcpy(call, fault, (size_t) (colon - fault));
         hit = getenv("FAULT_HIT");
         onwards = strchr(colon, '+') != NULL;
-        deadly = strchr(colon, '!') != NULL;
+        signalled = strchr(colon, '!') != NULL ? SIGKILL
+                    : strchr(colon, '~') != NULL ? SIGSTOP : 0;
         nth = atol(colon + 1);
     }
 
@@ -201,6 +206,13 @@ int
 rename(const char *from, const char *to)
 {
     return fails("rename", EIO) ? -1 : (int) syscall(SYS_rename, from, to);
+}
+
+int
+flock(int fd, int operation)
+{
+    return fails("flock", ENOLCK)
+           ? -1 : (int) syscall(SYS_flock, fd, operation);
 }
 
 int

@@ -259,8 +259,8 @@ SKIP: {
 SKIP: {
     my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
     my $cc = $ENV{CC} || 'cc';
-    qx($cc -shared -fPIC -o $scratch/fault.so $FindBin::Bin/../lib/fault.c \
-        -ldl 2>&1);
+    my $source = "$FindBin::Bin/../lib/fault.c";
+    qx($cc -shared -fPIC -o $scratch/fault.so $source -ldl 2>&1);
     skip 'no library to make the cut fail with', 1
         if $? || $ENV{RECO_VALGRIND} || $ENV{ASAN_OPTIONS};
     chmod 0755, $scratch;

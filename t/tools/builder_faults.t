@@ -42,6 +42,9 @@ my %cause = (
     open => qr/Too many open files/,
 );
 
+# What nothing can make good: the command must fail.
+my %fatal = map { $_ => 1 } qw(write pwrite fsync fdatasync rename);
+
 # ---- what is run --------------------------------------------------------- #
 
 spew("$dir/items.csv", <<'END');
@@ -234,6 +237,8 @@ sub faulty {
     my @wrong = wrong($command, $to, $status);
 
     push @wrong, 'signal ' . ($status & 127) if $status & 127;
+    push @wrong, 'goes unnoticed'
+        if $status == 0 && -e "$dir/hit" && exists $fatal{$call};
     push @wrong, "says: $err" if $status && $err !~ /^(?:reco|.* in libarchive): .*$cause{$call}/mi;
 
     return (-e "$dir/hit", map { "$call:$n: $_" } @wrong);
@@ -364,6 +369,27 @@ for my $command (sort keys %commands) {
     ok(-l $stays{$_} || -e _, "$_: stays") for sort keys %stays;
     unlink values %stays;
     close($held);
+}
+
+# Two at once on one target: one stops where it has its file but no lock on it
+# yet, or where it is about to rename it; the other one runs to its end.
+for my $case ([ build => 'flock:1~' ], [ build => 'rename:1~' ],
+              [ baskets => 'flock:2~' ], [ baskets => 'rename:3~' ],
+              [ train => 'flock:1~' ], [ train => 'rename:1~' ])
+{
+    my ($command, $fault) = @$case;
+    my $to = fresh($command);
+    my $pid = run(fault => $fault, args => [ args($command, $to) ]);
+
+    waitpid $pid, POSIX::WUNTRACED;
+    my $stopped = POSIX::WIFSTOPPED(${^CHILD_ERROR_NATIVE});
+    ok_run(args($command, $to));
+    kill 'CONT', $pid;
+    waitpid $pid, 0;
+    my $status = $?;
+    is(join("\n", $stopped ? () : 'did not stop', wrong($command, $to, $?)),
+       '', "$command: another one runs while it stands before its $fault");
+    is($status, 0, '... and both succeed') or diag slurp("$dir/err");
 }
 
 # ---- a full disk ---------------------------------------------------------- #

@@ -33,6 +33,7 @@ test_header(void **state)
     assert_int_equal(event.type, RECO_EVENT_HEADER);
     assert_str(event.header.node, "edge-1");
     assert_int_equal(event.header.incarnation, 0x0a1b2c3d);
+    assert_false(event.header.clock.known);
     assert_int_equal(event.header.segment, 12);
     assert_int_equal(event.header.time_ms, 1732241234567);
 

@@ -1,0 +1,110 @@
+/*
+ * A text is read whole and a tree is written whole, or memory ran out, whatever
+ * request for memory it is that fails.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "reco_jansson.h"
+
+static const char  text[] =
+    "{\"a key of more than sixteen bytes\":"
+    "\"a value of many more bytes than sixteen, so that it grows twice\","
+    "\"number\":1234567890123456,\"real\":0.25,"
+    "\"list\":[{\"a\":1},{\"another key of more than sixteen\":[true,null]}]}";
+
+static int  requests, failing;
+
+static void *
+some_memory(size_t size)
+{
+    return ++requests == failing ? NULL : malloc(size);
+}
+
+static void
+fail_at(int n)
+{
+    requests = 0;
+    failing = n;
+}
+
+static reco_status_t
+load(json_t **root, reco_error_t *err)
+{
+    return reco_jansson_load((reco_str_t) { text, sizeof(text) - 1 }, root,
+                             err);
+}
+
+static void
+test_every_request(void **state)
+{
+    int            n;
+    char          *written;
+    json_t        *whole, *root;
+    reco_error_t   err;
+    reco_status_t  rc;
+
+    (void) state;
+
+    json_set_alloc_funcs(some_memory, free);
+    fail_at(0);
+    assert_int_equal(load(&whole, &err), RECO_OK);
+
+    for (n = 1; fail_at(n), (rc = load(&root, &err)) != RECO_OK; n++) {
+        assert_int_equal(rc, RECO_NO_MEMORY);
+        assert_null(root);
+    }
+
+    assert_true(n > 20 && requests < n);
+    assert_true(json_equal(root, whole));
+    json_decref(root);
+
+    for (n = 1; fail_at(n), (written = reco_jansson_dump(whole, JSON_COMPACT))
+                            == NULL; n++)
+    {
+        assert_int_equal(errno, ENOMEM);
+    }
+
+    assert_true(n > 3 && requests < n);
+    assert_string_equal(written, text);
+    free(written);
+    json_decref(whole);
+    json_set_alloc_funcs(malloc, free);
+}
+
+static void
+test_faults(void **state)
+{
+    json_t        *root;
+    reco_error_t   err;
+
+    (void) state;
+
+    assert_int_equal(reco_jansson_load(RECO_STR("{\"a\": 1,\n \"a\": 2}"),
+                                       &root, &err), RECO_INVALID);
+    assert_null(root);
+    assert_string_equal(err.message, "line 2, column 4: duplicate object key "
+                        "near '\"a\"'");
+    assert_int_equal(err.position, 13);
+    assert_int_equal(reco_jansson_load(RECO_STR(""), &root, NULL),
+                     RECO_INVALID);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_every_request),
+        cmocka_unit_test(test_faults),
+    };
+
+    return cmocka_run_group_tests_name("jansson", tests, NULL, NULL);
+}
