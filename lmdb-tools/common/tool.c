@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,8 +17,65 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 /* ---- messages ----------------------------------------------------------- */
+
+#define SAID_MAX    64
+
+static struct {
+    pthread_mutex_t  lock;
+    uint64_t         again_ms;          /* 0: at once */
+    struct {
+        uint64_t  hash, at_ms;
+    } messages[SAID_MAX];
+} said = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void
+tool_say_again_after(uint64_t ms)
+{
+    said.again_ms = ms;
+}
+
+static uint64_t
+monotonic_ms(void)
+{
+    struct timespec  t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+
+    return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
+}
+
+/* Whether it was a while ago; of those said, the oldest goes. */
+static bool
+was_said(const char *text)
+{
+    bool      found;
+    size_t    i, oldest = 0;
+    uint64_t  hash = XXH3_64bits(text, strlen(text)), now = monotonic_ms();
+
+    pthread_mutex_lock(&said.lock);
+
+    for (i = 0; i < SAID_MAX && said.messages[i].hash != hash; i++) {
+        if (said.messages[i].at_ms < said.messages[oldest].at_ms) {
+            oldest = i;
+        }
+    }
+
+    found = i < SAID_MAX && now - said.messages[i].at_ms < said.again_ms;
+
+    if (!found) {
+        i = i < SAID_MAX ? i : oldest;
+        said.messages[i].hash = hash;
+        said.messages[i].at_ms = now;
+    }
+
+    pthread_mutex_unlock(&said.lock);
+
+    return found;
+}
 
 /* One line, whatever a file had that a message quotes: its control characters
  * would be the terminal's. */
@@ -33,6 +91,10 @@ say(const char *prefix, const char *fmt, va_list args)
         if ((unsigned char) text[i] < ' ' || text[i] == 0x7f) {
             text[i] = '?';
         }
+    }
+
+    if (said.again_ms > 0 && was_said(text)) {
+        return;
     }
 
     fflush(stdout);

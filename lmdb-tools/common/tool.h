@@ -38,6 +38,9 @@ int cmd_verify(int argc, char **argv);
 
 void tool_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* From here on the same message is said once in that time: what a program that
+ * does not end says of a fault that lasts. */
+void tool_say_again_after(uint64_t ms);
 /* "reco: WHAT: FIELD: MESSAGE (at byte N)"; what may be a file's name */
 void tool_fail(const char *what, const reco_error_t *err);
 

@@ -13,7 +13,6 @@
 
 #define BLOCK_SIZE      (1 << 20)
 #define CORRUPT_SHOWN   5
-#define SAY_AGAIN_MS    60000       /* what lasts */
 
 typedef struct block_s {
     struct block_s  *next;
@@ -24,9 +23,7 @@ struct ledger_tail_s {
     ledger_t          *ledger;
     reco_log_reader_t *reader;
     bool               begun;       /* it was read to its end once */
-    ledger_source_t   *source;      /* of the current line */
-    char               said[sizeof(((reco_error_t *) NULL)->message)];
-    uint64_t           said_ms;
+    ledger_clock_t    *clock;       /* of the current line */
 };
 
 ledger_t *
@@ -123,6 +120,23 @@ free_words(ledger_t *l, bool all)
     }
 }
 
+static void
+free_source(ledger_source_t *s)
+{
+    ledger_clock_t  *c, *next;
+
+    for (c = s->clocks; c; c = next) {
+        next = c->next;
+        free(c);
+    }
+
+    free(s->runs);
+    free(s->lost);
+    free(s->name);
+    free(s->node);
+    free(s);
+}
+
 void
 ledger_free(ledger_t *l)
 {
@@ -136,10 +150,7 @@ ledger_free(ledger_t *l)
 
     HASH_ITER(hh, l->private->sources, s, next_source) {
         HASH_DEL(l->private->sources, s);
-        free(s->runs);
-        free(s->name);
-        free(s->node);
-        free(s);
+        free_source(s);
     }
 
     HASH_ITER(hh, l->private->by_id, d, next) {
@@ -152,6 +163,7 @@ ledger_free(ledger_t *l)
     }
 
     free_words(l, true);
+    ledger_free_boots(l);
     ledger_alloc_reset(l);
     free(l->private->rewards);
     free(l->private->models);
@@ -160,7 +172,7 @@ ledger_free(ledger_t *l)
     free(l);
 }
 
-/* ---- writers and their sequence numbers --------------------------------- */
+/* ---- writers ------------------------------------------------------------ */
 
 static ledger_source_t *
 find_source(ledger_t *l, const char *node, const char *incarnation)
@@ -182,46 +194,31 @@ find_source(ledger_t *l, const char *node, const char *incarnation)
     return s;
 }
 
-/* The writer of the current line: named by the segment's header, or, where
- * that is damaged, by the file. The reader remembers it with the segment. */
+/* The writer of the current line, and its clock: named by the segment's
+ * header, or, where that is damaged, by the file. The reader remembers it with
+ * the segment. */
 static void
-follow_source(ledger_tail_t *t, const reco_event_t *e)
+follow_clock(ledger_tail_t *t, const reco_event_t *e)
 {
-    char    incarnation[16];
-    char   *node;
-    void  **tag = reco_log_tag(t->reader);
+    char              incarnation[16];
+    char             *node;
+    void            **tag = reco_log_tag(t->reader);
+    ledger_source_t  *s;
 
     if (e->type == RECO_EVENT_HEADER) {
         snprintf(incarnation, sizeof(incarnation), "%08x",
                  (unsigned) e->header.incarnation);
         node = tool_dup(e->header.node);
-        *tag = find_source(t->ledger, node, incarnation);
+        s = find_source(t->ledger, node, incarnation);
+        *tag = ledger_clock(t->ledger, s, &e->header);
         free(node);
 
     } else if (*tag == NULL) {
-        *tag = find_source(t->ledger, reco_log_file(t->reader), "");
+        s = find_source(t->ledger, reco_log_file(t->reader), "");
+        *tag = ledger_clock(t->ledger, s, NULL);
     }
 
-    t->source = *tag;
-}
-
-static void
-note_seq(ledger_source_t *s, uint64_t seq, uint64_t time_ms)
-{
-    ledger_run_t  *run = s->nruns ? &s->runs[s->nruns - 1] : NULL;
-
-    if (run && seq == run->last + 1) {
-        run->last = seq;
-        run->last_ms = time_ms;
-        return;
-    }
-
-    if (s->nruns == s->room) {
-        s->room = s->room ? 2 * s->room : 8;
-        s->runs = tool_realloc(s->runs, s->room * sizeof(*s->runs));
-    }
-
-    s->runs[s->nruns++] = (ledger_run_t) { seq, seq, time_ms };
+    t->clock = *tag;
 }
 
 /* ---- records ------------------------------------------------------------ */
@@ -241,8 +238,7 @@ copy_features(ledger_t *l, const reco_event_t *e, reco_event_feature_t *copy)
 }
 
 static ledger_decision_t *
-copy_decision(ledger_t *l, const ledger_source_t *source,
-    const reco_event_t *e)
+copy_decision(ledger_t *l, const ledger_clock_t *clock, const reco_event_t *e)
 {
     uint32_t            i;
     ledger_decision_t  *d;
@@ -257,10 +253,9 @@ copy_decision(ledger_t *l, const ledger_source_t *source,
     d->items = (reco_str_t *) (d->propensity + e->nslate);
 
     d->id = e->id;
-    d->time_ms = e->time_ms;
+    d->at = (ledger_stamp_t) { clock, e->time_ms };
     d->generation = e->generation;
     d->seq = e->seq;
-    d->source = source;
     d->model = ledger_word(l, e->model);
     d->customer = ledger_word(l, e->customer_key);
     d->session = ledger_word(l, e->session);
@@ -332,8 +327,7 @@ forget_settled(ledger_t *l)
 /* An id is unique; should two writers have logged the same one, the earlier
  * by name and number stays, whichever is read first. */
 static void
-add_decision(ledger_t *l, const ledger_source_t *source,
-    const reco_event_t *e)
+add_decision(ledger_t *l, const ledger_clock_t *clock, const reco_event_t *e)
 {
     int                 order;
     ledger_decision_t  *d;
@@ -341,7 +335,7 @@ add_decision(ledger_t *l, const ledger_source_t *source,
     HASH_FIND(hh, l->private->by_id, &e->id, sizeof(e->id), d);
 
     if (d) {
-        order = strcmp(source->name, d->source->name);
+        order = strcmp(clock->source->name, d->at.clock->source->name);
         l->counts.repeated++;
         if (order > 0 || (order == 0 && e->seq >= d->seq)) {
             return;
@@ -351,13 +345,13 @@ add_decision(ledger_t *l, const ledger_source_t *source,
         free(d);
     }
 
-    d = copy_decision(l, source, e);
+    d = copy_decision(l, clock, e);
     HASH_ADD(hh, l->private->by_id, id, sizeof(d->id), d);
     taken_of(l, e->model)->decisions++;
 }
 
 static void
-add_reward(ledger_t *l, const ledger_source_t *source, const reco_event_t *e)
+add_reward(ledger_t *l, const ledger_clock_t *clock, const reco_event_t *e)
 {
     uint32_t           i;
     ledger_reward_t   *r;
@@ -369,9 +363,8 @@ add_reward(ledger_t *l, const ledger_source_t *source, const reco_event_t *e)
     }
 
     r = &p->rewards[p->nrewards++];
-    r->source = source;
+    r->at = (ledger_stamp_t) { clock, e->time_ms };
     r->seq = e->seq;
-    r->time_ms = e->time_ms;
     r->has_id = e->has_id;
     r->id = e->id;
     r->model = ledger_word(l, e->model);
@@ -392,26 +385,28 @@ add_reward(ledger_t *l, const ledger_source_t *source, const reco_event_t *e)
 static bool
 is_remembered(const ledger_t *l, bool has_id, uint64_t time_ms)
 {
-    return !has_id && time_ms + LEDGER_REPEAT_MS >= l->private->from_ms;
+    return time_ms + (has_id ? LEDGER_SKEW_MS : LEDGER_REPEAT_MS)
+           >= l->private->from_ms;
 }
 
 static void
-take_record(ledger_t *l, const ledger_source_t *source, const reco_event_t *e)
+take_record(ledger_t *l, const ledger_clock_t *clock, const reco_event_t *e)
 {
-    bool  old = e->time_ms < l->private->from_ms;
+    uint64_t  time_ms = ledger_time_ms((ledger_stamp_t) { clock, e->time_ms });
+    bool      old = time_ms < l->private->from_ms;
 
     if (e->type == RECO_EVENT_DECISION) {
         if (old) {
             l->counts.forgotten++;
         } else {
-            add_decision(l, source, e);
+            add_decision(l, clock, e);
         }
 
-    } else if (old && !is_remembered(l, e->has_id, e->time_ms)) {
+    } else if (old && !is_remembered(l, e->has_id, time_ms)) {
         l->counts.forgotten++;
 
     } else {
-        add_reward(l, source, e);
+        add_reward(l, clock, e);
         taken_of(l, e->model)->rewards++;
     }
 }
@@ -419,26 +414,36 @@ take_record(ledger_t *l, const ledger_source_t *source, const reco_event_t *e)
 static void
 take(ledger_tail_t *t, const reco_event_t *e)
 {
-    uint64_t   time_ms = e->time_ms;
-    ledger_t  *l = t->ledger;
+    ledger_t        *l = t->ledger;
+    ledger_stamp_t   at;
 
-    follow_source(t, e);
+    follow_clock(t, e);
+    at = (ledger_stamp_t) { t->clock, e->time_ms };
 
-    if (e->type == RECO_EVENT_HEADER) {
-        time_ms = e->header.time_ms;
-
-    } else {
+    if (e->type != RECO_EVENT_HEADER) {
         l->counts.records++;
-        note_seq(t->source, e->seq, time_ms);
-        if (e->type == RECO_EVENT_FORGOTTEN) {
-            l->counts.erased++;
-        } else if (e->type != RECO_EVENT_LOST) {
-            take_record(l, t->source, e);
-        }
+        ledger_note_seq(t->clock->source, e->seq, at);
     }
 
-    if (time_ms > t->source->last_ms) {
-        t->source->last_ms = time_ms;
+    switch (e->type) {
+
+    case RECO_EVENT_HEADER:
+        break;
+
+    case RECO_EVENT_FORGOTTEN:
+        l->counts.erased++;
+        break;
+
+    case RECO_EVENT_LOST:
+        ledger_note_lost(t->clock->source, e->seq, at, &e->lost);
+        break;
+
+    default:
+        take_record(l, t->clock, e);
+    }
+
+    if (at.ms > t->clock->last_ms) {
+        t->clock->last_ms = at.ms;
     }
 }
 
@@ -468,20 +473,6 @@ ledger_tail_close(ledger_tail_t *t)
     if (t) {
         reco_log_close(t->reader);
         free(t);
-    }
-}
-
-/* A fault that lasts is said once a minute. */
-static void
-say(ledger_tail_t *t, const reco_error_t *err)
-{
-    uint64_t  now = tool_now_ms();
-
-    if (strcmp(t->said, err->message) != 0 || now - t->said_ms > SAY_AGAIN_MS)
-    {
-        snprintf(t->said, sizeof(t->said), "%s", err->message);
-        t->said_ms = now;
-        tool_error("%s", err->message);
     }
 }
 
@@ -522,22 +513,19 @@ ledger_tail_read(ledger_tail_t *t)
     reco_status_t  status;
 
     if (t->begun && reco_log_again(t->reader, &err) != RECO_OK) {
-        say(t, &err);
+        tool_error("%s", err.message);
         return false;
     }
 
     while ((status = read_on(t, NULL, &err)) != RECO_NOT_FOUND) {
         ok = false;
-        say(t, &err);
+        tool_error("%s", err.message);
         if (status != RECO_IO) {
             break;
         }
     }
 
     t->begun = true;
-    if (ok) {
-        t->said[0] = '\0';
-    }
 
     return ok;
 }
@@ -565,21 +553,6 @@ ledger_read(ledger_t *l, const char *path)
     }
 
     return true;
-}
-
-uint64_t
-ledger_newest_ms(const ledger_t *l)
-{
-    uint64_t          newest = 0;
-    ledger_source_t  *s;
-
-    for (s = l->private->sources; s; s = s->hh.next) {
-        if (s->last_ms > newest) {
-            newest = s->last_ms;
-        }
-    }
-
-    return newest;
 }
 
 /* ---- forgetting --------------------------------------------------------- */
@@ -663,7 +636,7 @@ sweep(ledger_t *l)
 }
 
 static void
-forget_rewards(ledger_t *l, uint64_t before_ms)
+forget_rewards(ledger_t *l)
 {
     size_t             i, n = 0;
     ledger_private_t  *p = l->private;
@@ -672,9 +645,7 @@ forget_rewards(ledger_t *l, uint64_t before_ms)
     for (i = 0; i < p->nrewards; i++) {
         r = &p->rewards[i];
 
-        if (r->time_ms >= before_ms
-            || is_remembered(l, r->has_id, r->time_ms))
-        {
+        if (is_remembered(l, r->has_id, ledger_time_ms(r->at))) {
             p->rewards[n++] = *r;
 
         } else {
@@ -703,7 +674,7 @@ ledger_forget(ledger_t *l, uint64_t before_ms)
     for (d = p->by_id; d; d = next) {
         next = d->hh.next;
 
-        if (d->time_ms < before_ms) {
+        if (ledger_time_ms(d->at) < before_ms) {
             HASH_DEL(p->by_id, d);
             free(d);
             p->dropped++;
@@ -711,7 +682,7 @@ ledger_forget(ledger_t *l, uint64_t before_ms)
         }
     }
 
-    forget_rewards(l, before_ms);
+    forget_rewards(l);
 
     if (p->dropped > (HASH_COUNT(p->by_id) + p->nrewards) / 4) {
         l->model = (reco_str_t) { NULL, 0 };

@@ -14,6 +14,15 @@
  * or before its time; where it names a session, of the last one of that
  * session.
  *
+ * Times are those of the servers, put right where a clock was set: all records
+ * of a boot of a node are told by the clock that its last segment has, so that
+ * steps of it neither reorder nor delay anything. Boots, and segments without a
+ * clock in their header, stand as they were written. Steps of up to
+ * LEDGER_CLOCK_STEP_MS are left as they are.
+ *
+ * Clocks of two machines differ by a little: a reward that names its decision
+ * and comes at most LEDGER_SKEW_MS before it counts as one of age 0.
+ *
  * Sessions: the decisions of a customer that carry one session id are a
  * session, however they are mixed with others; those without an id are cut
  * where more than the episode gap lies between two. A term of the reward
@@ -38,6 +47,13 @@
 #include <uthash.h>
 
 typedef struct ledger_source_s  ledger_source_t;
+typedef struct ledger_clock_s   ledger_clock_t;
+
+/* A time as written, and the clock it was taken from. */
+typedef struct {
+    const ledger_clock_t  *clock;
+    uint64_t               ms;
+} ledger_stamp_t;
 
 typedef struct ledger_fact_s {
     struct ledger_fact_s  *next;
@@ -52,17 +68,17 @@ typedef enum {
     LEDGER_REWARDED,            /* with at least one fact that counts */
     LEDGER_EXPIRED,             /* without: the reward function's default */
     LEDGER_FALLBACK,            /* censored: decided without a snapshot */
-    LEDGER_GAP,                 /* censored: records were lost after it */
+    LEDGER_GAP,                 /* censored: what was lost may have changed
+                                   it */
     LEDGER_OPEN,                /* censored: its time is not over yet */
     LEDGER_NOUTCOMES
 } ledger_outcome_t;
 
 typedef struct {
     reco_id_t               id;
-    uint64_t                time_ms;
+    ledger_stamp_t          at;
     uint64_t                generation;
     uint64_t                seq;
-    const ledger_source_t  *source;
     reco_str_t              model;
     reco_str_t              customer;   /* key, may be empty */
     reco_str_t              session;    /* may be empty */
@@ -80,6 +96,7 @@ typedef struct {
     bool                    ends;       /* as far as is known */
 
     /* settled by ledger_close() */
+    uint64_t                time_ms;
     ledger_outcome_t        outcome;
     ledger_fact_t          *facts;      /* those that count, by time */
     double                  reward;     /* 0 while censored */
@@ -95,23 +112,36 @@ typedef enum {
     LEDGER_FACT_COUNTED,
     LEDGER_FACT_DUPLICATE,      /* same decision or customer, key and kind */
     LEDGER_FACT_ORPHAN,         /* decision unknown, or customer without one */
-    LEDGER_FACT_EARLY,          /* before its decision */
+    LEDGER_FACT_EARLY,          /* more than LEDGER_SKEW_MS before it */
     LEDGER_FACT_LATE,           /* after its window */
-    LEDGER_FACT_OUT_OF_RANGE,   /* names an action that was not in the slate */
+    LEDGER_FACT_OUT_OF_RANGE,   /* names an action that was not in the slate,
+                                   or is beyond LEDGER_MAX_VALUE */
     LEDGER_FACT_UNUSED,         /* of a kind the reward function ignores */
     LEDGER_NFACTS
 } ledger_fate_t;
 
+#define LEDGER_SKEW_MS          ((uint64_t) 60 * 1000)
+#define LEDGER_CLOCK_STEP_MS    1000    /* as the writer's: below it a segment
+                                           goes on */
+
+/* The largest weight of a spec is as much, so that sums of rewards and of
+ * their squares stay finite. */
+#define LEDGER_MAX_VALUE        1e12
+
 typedef struct {
-    uint64_t  records;          /* decisions and rewards, all models */
+    uint64_t  records;          /* all models, and notes of what was lost */
     uint64_t  repeated;         /* of these, read before (same sequence
                                    number of the same writer) */
     uint64_t  forgotten;        /* of these, older than what is kept */
     uint64_t  erased;           /* of these, records of customers who were
                                    forgotten: they hold their place */
     uint64_t  corrupt;          /* lines that are no record */
-    uint64_t  gaps;             /* holes in the sequence numbers ... */
+    uint64_t  gaps;             /* holes in the sequence numbers that no note
+                                   explains ... */
     uint64_t  lost;             /* ... and the records that are missing */
+    uint64_t  unlogged;         /* by the notes: decisions that were answered
+                                   without a record ... */
+    uint64_t  refused;          /* ... and rewards that were refused */
     uint64_t  decisions;        /* of the model, up to the data's end */
     uint64_t  after;            /* records after it, left out */
     uint64_t  returns;          /* facts that next sessions gave */
@@ -151,7 +181,7 @@ bool ledger_read(ledger_t *l, const char *path);
 
 /* A log that is being written. Each ledger_tail_read() takes in what is new;
  * false, after a message, when something could not be read: the next call
- * tries again, and says the same once a minute. The ledger must outlive it. */
+ * tries again. The ledger must outlive it. */
 typedef struct ledger_tail_s  ledger_tail_t;
 
 /* NULL after a message. */
@@ -170,10 +200,16 @@ ledger_taken_t ledger_taken(const ledger_t *l, const char *model);
 /* Drops the decisions and rewards before that time, also those that are read
  * later, and gives their memory back. What ledger_close() settled is no longer
  * valid. Rewards that name no decision are remembered for LEDGER_REPEAT_MS
- * more, so that one sent again is still known; a repeated reward of a decision
- * that went is an orphan. */
+ * more, so that one sent again is still known; those that name one are kept for
+ * LEDGER_SKEW_MS more, and a repeated reward of a decision that went is an
+ * orphan. An earlier time than before changes nothing. */
 #define LEDGER_REPEAT_MS    ((uint64_t) 24 * 3600 * 1000)
 void ledger_forget(ledger_t *l, uint64_t before_ms);
+
+/* Whether a clock turned out to have been set since something was forgotten:
+ * what was forgotten may not have been that old, and only a new ledger will
+ * have it. */
+bool ledger_has_stepped(const ledger_t *l);
 
 /* The time of the newest record. */
 uint64_t ledger_newest_ms(const ledger_t *l);
@@ -228,26 +264,52 @@ void ledger_print(const ledger_t *l, FILE *out);
 
 /* ---- between ledger.c (what is read) and its other files ----------------- */
 
+/* A boot of a node: its segments share a monotonic clock. */
+typedef struct {
+    char           *name;       /* "node/boot" */
+    int64_t         opened_ms;  /* of its last segment, by that clock */
+    int64_t         offset_ms;  /* of that one's wall clock */
+    UT_hash_handle  hh;
+} ledger_boot_t;
+
+/* How the wall clock stood in some segments of a writer. */
+struct ledger_clock_s {
+    struct ledger_clock_s  *next;
+    ledger_source_t        *source;
+    const ledger_boot_t    *boot;       /* NULL: times stand as written */
+    int64_t                 offset_ms;
+    uint64_t                last_ms;    /* newest record, as written */
+};
+
 /* Unbroken runs of a writer's sequence numbers. */
 typedef struct {
-    uint64_t  first, last;
-    uint64_t  last_ms;          /* time of the record 'last' */
+    uint64_t        first, last;
+    ledger_stamp_t  first_at, last_at;
 } ledger_run_t;
+
+/* A writer's note of numbers that it did not write. */
+typedef struct {
+    uint64_t        seq;        /* of the note */
+    ledger_stamp_t  at;
+    reco_lost_t     lost;
+} ledger_lost_t;
 
 /* A writer: one incarnation of a node. */
 struct ledger_source_s {
     char           *name;       /* "node/incarnation" */
     char           *node;
-    uint64_t        last_ms;
+    ledger_clock_t *clocks;
     ledger_run_t   *runs;
     size_t          nruns, room;
+    ledger_lost_t  *lost;
+    size_t          nlost;
     UT_hash_handle  hh;
 };
 
 typedef struct {
-    const ledger_source_t  *source;
+    ledger_stamp_t          at;
     uint64_t                seq;
-    uint64_t                time_ms;
+    uint64_t                time_ms;    /* settled by ledger_close() */
     bool                    has_id;
     reco_id_t               id;
     reco_str_t              model;
@@ -280,12 +342,14 @@ typedef struct {
 typedef struct ledger_private_s {
     ledger_decision_t  *by_id;
     ledger_source_t    *sources;
+    ledger_boot_t      *boots;
     ledger_reward_t    *rewards;
     size_t              nrewards, room;
     ledger_word_t      *words;      /* equal strings have equal addresses */
     ledger_model_t     *models;
     size_t              nmodels;
     uint64_t            from_ms;    /* what is older was forgotten */
+    bool                stepped;    /* ledger_has_stepped() */
     uint64_t            dropped;    /* records since the words were swept */
     ledger_pool_t       joined;     /* what one close made */
 } ledger_private_t;
@@ -298,6 +362,38 @@ reco_str_t ledger_word(ledger_t *l, reco_str_t s);
 
 /* Sets l->model. False after a message. */
 bool ledger_choose_model(ledger_t *l, const char *wanted);
+
+/* ledger_clock.c. The clock of a segment of that writer; header: NULL where it
+ * is damaged. Then the time as it is now believed to have been; the least over
+ * the nodes of the time of their newest record. */
+ledger_clock_t *ledger_clock(ledger_t *l, ledger_source_t *s,
+    const reco_segment_header_t *header);
+uint64_t ledger_time_ms(ledger_stamp_t at);
+uint64_t ledger_data_end_ms(const ledger_t *l);
+void ledger_free_boots(ledger_t *l);
+
+/* ledger_gaps.c: sequence numbers that were seen, and notes of those that were
+ * lost; in any order, and however often. */
+void ledger_note_seq(ledger_source_t *s, uint64_t seq, ledger_stamp_t at);
+void ledger_note_lost(ledger_source_t *s, uint64_t seq, ledger_stamp_t at,
+    const reco_lost_t *lost);
+
+typedef struct {
+    uint64_t  first_ms, last_ms;
+} ledger_span_t;
+
+typedef struct {
+    ledger_span_t  *span;       /* rising, no two of them meet */
+    size_t          n, room;
+} ledger_spans_t;
+
+/* When records were lost that no note explains, and when decisions were
+ * answered without a record; counts them. Both begin empty, and what they get
+ * is the caller's to free. */
+void ledger_find_gaps(ledger_t *l, ledger_spans_t *gaps,
+    ledger_spans_t *unlogged);
+bool ledger_spans_meet(const ledger_spans_t *s, uint64_t from_ms,
+    uint64_t to_ms);
 
 /* ledger_session.c: marks where sessions begin and end, and tells of each
  * return. by_customer: decisions by customer, time and id. */

@@ -10,14 +10,8 @@
 
 #include "ledger.h"
 
+#include <math.h>
 #include <string.h>
-
-/* A hole in one writer's sequence numbers. */
-typedef struct {
-    const ledger_source_t  *source;
-    uint64_t                seq;        /* of the last record before it */
-    uint64_t                time_ms;    /* of that record */
-} gap_t;
 
 /* What makes two facts the same. Strings by address: they are interned. */
 typedef struct {
@@ -38,8 +32,10 @@ typedef struct {
     const char         *model;          /* interned */
     uint64_t            closing_ms;
     bool                live;
-    gap_t              *gaps;
-    size_t              ngaps;
+    ledger_spans_t      gaps;
+    ledger_spans_t      unlogged;       /* decisions were answered without a
+                                           record */
+    bool                by_customer_only;   /* some rewards name no decision */
     ledger_decision_t **by_customer;    /* by key's address, time, id */
     ledger_decision_t **by_session;     /* by key's and session's address,
                                            time, id; NULL: none is asked for */
@@ -106,49 +102,14 @@ compare_rewards(const void *a, const void *b)
         return compare_u64(x->time_ms, y->time_ms);
     }
 
-    if (x->source != y->source) {
-        return strcmp(x->source->name, y->source->name);
+    if (x->at.clock->source != y->at.clock->source) {
+        return strcmp(x->at.clock->source->name, y->at.clock->source->name);
     }
 
     return compare_u64(x->seq, y->seq);
 }
 
-static int
-compare_runs(const void *a, const void *b)
-{
-    const ledger_run_t  *x = a, *y = b;
-
-    return x->first != y->first ? compare_u64(x->first, y->first)
-                                : compare_u64(x->last, y->last);
-}
-
-/* ---- data's end, gaps ---------------------------------------------------- */
-
-/* The least over the nodes of the time of their last record. */
-static uint64_t
-data_end(const ledger_t *l)
-{
-    uint64_t          end = UINT64_MAX, node_end;
-    ledger_source_t  *s, *other;
-
-    for (s = l->private->sources; s; s = s->hh.next) {
-        node_end = 0;
-
-        for (other = l->private->sources; other; other = other->hh.next) {
-            if (strcmp(s->node, other->node) == 0
-                && other->last_ms > node_end)
-            {
-                node_end = other->last_ms;
-            }
-        }
-
-        if (node_end < end) {
-            end = node_end;
-        }
-    }
-
-    return end == UINT64_MAX ? 0 : end;
-}
+/* ---- data's end --------------------------------------------------------- */
 
 static void
 choose_end(ledger_t *l, const ledger_options_t *options)
@@ -157,7 +118,7 @@ choose_end(ledger_t *l, const ledger_options_t *options)
     uint64_t    end, wanted = options->as_of_ms;
     reco_buf_t  b;
 
-    end = options->newest ? ledger_newest_ms(l) : data_end(l);
+    end = options->newest ? ledger_newest_ms(l) : ledger_data_end_ms(l);
 
     if (wanted > end && !options->newest) {
         reco_buf_init(&b, text, sizeof(text) - 1);
@@ -167,57 +128,6 @@ choose_end(ledger_t *l, const ledger_options_t *options)
     }
 
     l->as_of_ms = wanted && wanted < end ? wanted : end;
-}
-
-static void
-add_gap(join_t *j, const ledger_source_t *s, const ledger_run_t *before,
-    uint64_t lost)
-{
-    j->gaps = tool_realloc(j->gaps, (j->ngaps + 1) * sizeof(*j->gaps));
-    j->gaps[j->ngaps++] = (gap_t) { s, before->last, before->last_ms };
-    j->ledger->counts.gaps++;
-    j->ledger->counts.lost += lost;
-}
-
-static void
-find_gaps(join_t *j)
-{
-    size_t            i;
-    ledger_run_t     *reach;
-    ledger_source_t  *s;
-
-    for (s = j->ledger->private->sources; s; s = s->hh.next) {
-        if (s->nruns > 1) {
-            qsort(s->runs, s->nruns, sizeof(*s->runs), compare_runs);
-        }
-        reach = s->runs;
-
-        for (i = 1; i < s->nruns; i++) {
-            if (s->runs[i].first > reach->last + 1) {
-                add_gap(j, s, reach, s->runs[i].first - reach->last - 1);
-            }
-            if (s->runs[i].last > reach->last) {
-                reach = &s->runs[i];
-            }
-        }
-    }
-}
-
-/* Could a record that was lost have been a fact of this decision? */
-static bool
-is_in_gap(const join_t *j, const ledger_decision_t *d)
-{
-    size_t  i;
-
-    for (i = 0; i < j->ngaps; i++) {
-        if (j->gaps[i].source == d->source && d->seq <= j->gaps[i].seq
-            && d->time_ms + j->closing_ms >= j->gaps[i].time_ms)
-        {
-            return true;
-        }
-    }
-
-    return false;
 }
 
 /* ---- decisions ---------------------------------------------------------- */
@@ -269,6 +179,7 @@ reset(ledger_t *l)
     l->n = 0;
 
     for (d = l->private->by_id; d; d = d->hh.next) {
+        d->time_ms = ledger_time_ms(d->at);
         d->facts = NULL;
         d->reward = 0;
         d->weight = 0;
@@ -438,7 +349,7 @@ fate_of_record(const ledger_reward_t *r, const ledger_decision_t *d)
         return LEDGER_FACT_ORPHAN;
     }
 
-    if (r->time_ms < d->time_ms) {
+    if (r->time_ms + (r->has_id ? LEDGER_SKEW_MS : 0) < d->time_ms) {
         return LEDGER_FACT_EARLY;
     }
 
@@ -451,15 +362,17 @@ fate_of_record(const ledger_reward_t *r, const ledger_decision_t *d)
 
 /* Whether the reward function has a use for the fact at that age. */
 static ledger_fate_t
-fate_by_terms(const reco_reward_t *reward, reco_str_t name, uint64_t age_ms)
+fate_by_terms(const reco_reward_t *reward, const reco_fact_t *fact,
+    uint64_t age_ms)
 {
     uint32_t       i;
     ledger_fate_t  fate = LEDGER_FACT_UNUSED;
 
     for (i = 0; i < reward->nterms; i++) {
-        if (str_is(name, reward->terms[i].fact)) {
+        if (str_is(fact->name, reward->terms[i].fact)) {
             if (age_ms <= reward->terms[i].window_ms) {
-                return LEDGER_FACT_COUNTED;
+                return fabs(fact->value) <= LEDGER_MAX_VALUE
+                       ? LEDGER_FACT_COUNTED : LEDGER_FACT_OUT_OF_RANGE;
             }
             fate = LEDGER_FACT_LATE;
         }
@@ -490,7 +403,8 @@ attach_logged(join_t *j, ledger_decision_t *d, const ledger_reward_t *r,
     const reco_fact_t *fact)
 {
     attach(j, d, &(ledger_fact_t) {
-        .name = fact->name, .value = fact->value, .time_ms = r->time_ms,
+        .name = fact->name, .value = fact->value,
+        .time_ms = r->time_ms > d->time_ms ? r->time_ms : d->time_ms,
         .slot = r->action.len > 0 ? slot_of(d, r->action)
                 : d->nslate == 1 ? 0 : -1,
     });
@@ -547,21 +461,26 @@ remember(join_t *j, const ledger_reward_t *r)
     }
 }
 
-static void
-join_reward(join_t *j, const ledger_reward_t *r)
+/* The decision that the reward is about. */
+static ledger_decision_t *
+decision_of(join_t *j, const ledger_reward_t *r)
 {
-    uint32_t            i;
-    ledger_fate_t       record, fate;
     ledger_decision_t  *d;
 
-    if (r->has_id) {
-        HASH_FIND(hh, j->ledger->private->by_id, &r->id, sizeof(r->id), d);
-        if (d && d->model.data != j->model) {
-            d = NULL;
-        }
-    } else {
-        d = last_decision(j, r);
+    if (!r->has_id) {
+        return last_decision(j, r);
     }
+
+    HASH_FIND(hh, j->ledger->private->by_id, &r->id, sizeof(r->id), d);
+
+    return d && d->model.data == j->model ? d : NULL;
+}
+
+static void
+join_reward(join_t *j, const ledger_reward_t *r, ledger_decision_t *d)
+{
+    uint32_t       i;
+    ledger_fate_t  record, fate;
 
     record = fate_of_record(r, d);
 
@@ -569,8 +488,9 @@ join_reward(join_t *j, const ledger_reward_t *r)
         fate = record;
 
         if (fate == LEDGER_FACT_COUNTED) {
-            fate = fate_by_terms(j->ledger->reward, r->facts[i].name,
-                                 r->time_ms - d->time_ms);
+            fate = fate_by_terms(j->ledger->reward, &r->facts[i],
+                                 r->time_ms > d->time_ms
+                                 ? r->time_ms - d->time_ms : 0);
         }
 
         if (fate == LEDGER_FACT_COUNTED
@@ -594,6 +514,10 @@ sort_rewards(ledger_t *l)
     bool               sorted = true;
     size_t             i, n;
     ledger_private_t  *p = l->private;
+
+    for (i = 0; i < p->nrewards; i++) {
+        p->rewards[i].time_ms = ledger_time_ms(p->rewards[i].at);
+    }
 
     for (i = 1; i < p->nrewards && sorted; i++) {
         sorted = compare_rewards(&p->rewards[i - 1], &p->rewards[i]) < 0;
@@ -622,6 +546,7 @@ join_rewards(join_t *j)
 {
     size_t                  i;
     ledger_t               *l = j->ledger;
+    ledger_decision_t      *d;
     const ledger_reward_t  *r;
 
     sort_rewards(l);
@@ -635,10 +560,22 @@ join_rewards(join_t *j)
 
         if (r->time_ms > l->as_of_ms) {
             l->counts.after++;
-        } else if (r->time_ms < l->private->from_ms) {
+            continue;
+        }
+
+        j->by_customer_only |= !r->has_id;
+
+        if (!r->has_id && r->time_ms < l->private->from_ms) {
             remember(j, r);
+            continue;
+        }
+
+        d = decision_of(j, r);
+
+        if (d && d->time_ms > l->as_of_ms) {
+            l->counts.after++;          /* as its decision is */
         } else {
-            join_reward(j, r);
+            join_reward(j, r, d);
         }
     }
 }
@@ -658,6 +595,23 @@ total_reward(const ledger_t *l, const ledger_decision_t *d)
     }
 
     return sum;
+}
+
+/* Could what was lost have changed the decision's facts? A record that no note
+ * explains may have been any fact of it. A decision that was answered without
+ * a record takes nothing from others but rewards that name only a customer; in
+ * a model that has such rewards it may have been another decision of the same
+ * customer, whose rewards this one has got. That is asked of all decisions of
+ * that time, rewarded or not: to leave out only the former would make the
+ * others' rewards too low. */
+static bool
+is_in_gap(const join_t *j, const ledger_decision_t *d)
+{
+    uint64_t  end = d->time_ms + j->closing_ms;
+
+    return ledger_spans_meet(&j->gaps, d->time_ms, end)
+           || (j->by_customer_only && d->customer.len > 0
+               && ledger_spans_meet(&j->unlogged, d->time_ms, end));
 }
 
 static void
@@ -718,7 +672,7 @@ ledger_close(ledger_t *l, const ledger_options_t *options)
     l->live = options->live;
 
     choose_end(l, options);
-    find_gaps(&j);
+    ledger_find_gaps(l, &j.gaps, &j.unlogged);
     collect_decisions(&j);
     join_rewards(&j);
     ledger_sessions(j.by_customer, l->n, options->episode_gap_ms, on_return,
@@ -731,7 +685,8 @@ ledger_close(ledger_t *l, const ledger_options_t *options)
     HASH_CLEAR(hh, j.seen);
     free(j.by_customer);
     free(j.by_session);
-    free(j.gaps);
+    free(j.gaps.span);
+    free(j.unlogged.span);
 
     return true;
 }

@@ -227,6 +227,12 @@ ledger_json(const ledger_t *l)
     json_object_set_new(object, "corrupt", integer(c->corrupt));
     json_object_set_new(object, "gaps", integer(c->gaps));
     json_object_set_new(object, "lost", integer(c->lost));
+    if (c->unlogged > 0) {
+        json_object_set_new(object, "unlogged", integer(c->unlogged));
+    }
+    if (c->refused > 0) {
+        json_object_set_new(object, "refused", integer(c->refused));
+    }
 
     return object;
 }
@@ -282,4 +288,6 @@ ledger_print(const ledger_t *l, FILE *out)
     print_count(out, "lines corrupt", c->corrupt);
     print_count(out, "gaps", c->gaps);
     print_count(out, "records lost in gaps", c->lost);
+    print_count(out, "decisions unlogged", c->unlogged);
+    print_count(out, "rewards refused", c->refused);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define RETRY_MAX_MS    60000
+#define SAY_AGAIN_MS    60000       /* what lasts */
 
 /* Milliseconds that the steps of a cycle took. */
 typedef struct {
@@ -37,6 +38,7 @@ typedef struct {
     ledger_tail_t          **tails;
     ledger_taken_t           done;          /* what was published, or refused,
                                                last */
+    uint64_t                 end_ms;        /* of the log, at the last cycle */
     sigset_t                 signals;
 
     int                      lock;
@@ -240,6 +242,48 @@ clean_folder(const follow_t *t)
 
 /* ---- a cycle ------------------------------------------------------------ */
 
+static void
+close_logs(follow_t *t)
+{
+    uint32_t  i;
+
+    for (i = 0; t->tails && i < t->f->nlogs; i++) {
+        ledger_tail_close(t->tails[i]);
+    }
+
+    free(t->tails);
+    ledger_free(t->ledger);
+    t->tails = NULL;
+    t->ledger = NULL;
+}
+
+/* From their beginning, in place of what was read before. When one cannot be
+ * opened all stays as it was. */
+static bool
+open_logs(follow_t *t)
+{
+    uint32_t  i;
+    follow_t  new = { .f = t->f, .ledger = ledger_new() };
+
+    new.tails = tool_alloc(t->f->nlogs * sizeof(*new.tails));
+    memset(new.tails, 0, t->f->nlogs * sizeof(*new.tails));
+
+    for (i = 0; i < t->f->nlogs; i++) {
+        new.tails[i] = ledger_tail_open(new.ledger, t->f->logs[i]);
+        if (new.tails[i] == NULL) {
+            close_logs(&new);
+            return false;
+        }
+    }
+
+    close_logs(t);
+    t->ledger = new.ledger;
+    t->tails = new.tails;
+    memset(&t->done, 0, sizeof(t->done));
+
+    return true;
+}
+
 /* One that cannot be read has said so; the others are read nevertheless. */
 static void
 read_logs(follow_t *t)
@@ -249,6 +293,38 @@ read_logs(follow_t *t)
     for (i = 0; i < t->f->nlogs; i++) {
         (void) ledger_tail_read(t->tails[i]);
     }
+}
+
+static uint64_t
+log_end_ms(const follow_t *t)
+{
+    uint64_t  now = tool_now_ms(), end = ledger_newest_ms(t->ledger);
+
+    return end < now ? end : now;
+}
+
+/* What a window has left behind comes back only with a new ledger; so when a
+ * clock was set, the log's or ours, all is read again. */
+static bool
+follow_clocks(follow_t *t)
+{
+    uint64_t  end = log_end_ms(t);
+
+    if (t->f->window_ms > 0
+        && (ledger_has_stepped(t->ledger)
+            || end + LEDGER_CLOCK_STEP_MS < t->end_ms))
+    {
+        if (!open_logs(t)) {
+            return false;
+        }
+        tool_warn("a clock was set: the log is read again from its beginning");
+        read_logs(t);
+        end = log_end_ms(t);
+    }
+
+    t->end_ms = end;
+
+    return true;
 }
 
 static bool
@@ -263,17 +339,14 @@ is_new(const follow_t *t)
 static bool
 settle(follow_t *t)
 {
-    uint64_t          now = tool_now_ms(), end = ledger_newest_ms(t->ledger);
     ledger_options_t  options = {
-        .model = t->name, .reward = &t->model->model->reward, .as_of_ms = now,
-        .live = true, .newest = true,
+        .model = t->name, .reward = &t->model->model->reward,
+        .as_of_ms = tool_now_ms(), .live = true, .newest = true,
         .episode_gap_ms = t->model->model->learning.episode_gap_ms,
     };
 
-    end = end < now ? end : now;
-
-    if (t->f->window_ms > 0 && end > t->f->window_ms) {
-        ledger_forget(t->ledger, end - t->f->window_ms);
+    if (t->f->window_ms > 0 && t->end_ms > t->f->window_ms) {
+        ledger_forget(t->ledger, t->end_ms - t->f->window_ms);
     }
 
     return !ledger_is_empty(t->ledger, t->name)
@@ -474,7 +547,7 @@ cycle(follow_t *t)
 
     read_logs(t);
 
-    if (!is_new(t)) {
+    if (!follow_clocks(t) || !is_new(t)) {
         return CYCLE_IDLE;
     }
 
@@ -571,41 +644,18 @@ run(follow_t *t)
     } while (wait_ms(t, pause_ms(t, since)));
 }
 
-static bool
-open_logs(follow_t *t)
-{
-    uint32_t  i;
-
-    t->ledger = ledger_new();
-    t->tails = tool_alloc(t->f->nlogs * sizeof(*t->tails));
-    memset(t->tails, 0, t->f->nlogs * sizeof(*t->tails));
-
-    for (i = 0; i < t->f->nlogs; i++) {
-        t->tails[i] = ledger_tail_open(t->ledger, t->f->logs[i]);
-        if (t->tails[i] == NULL) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
 static void
 end(follow_t *t)
 {
     size_t  i;
 
-    for (i = 0; t->tails && i < t->f->nlogs; i++) {
-        ledger_tail_close(t->tails[i]);
-    }
     for (i = 0; i < t->npublished; i++) {
         free(t->published[i]);
     }
 
-    free(t->tails);
+    close_logs(t);
     free(t->published);
     close_served(t);
-    ledger_free(t->ledger);
     free(t->name);
 
     if (t->lock != -1) {
@@ -628,6 +678,7 @@ train_follow(const follow_options_t *f, const train_options_t *o,
                   "them closes");
     }
 
+    tool_say_again_after(SAY_AGAIN_MS);
     sigemptyset(&t.signals);
     sigaddset(&t.signals, SIGINT);
     sigaddset(&t.signals, SIGTERM);

@@ -233,7 +233,7 @@ nodes(const ledger_t *l)
 
     for (i = 0; i < l->n; i++) {
         if (is_settled(l->decisions[i])) {
-            node = l->decisions[i]->source->node;
+            node = l->decisions[i]->at.clock->source->node;
             json_object_set_new(o, node, json_integer(1
                 + json_integer_value(json_object_get(o, node))));
         }

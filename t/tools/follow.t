@@ -12,7 +12,7 @@ use lib "$FindBin::Bin/../lib";
 use Cwd qw(abs_path);
 use IO::Handle;
 use JSON::PP ();
-use POSIX qw(:sys_wait_h);
+use POSIX qw(:sys_wait_h mkfifo);
 use Reco::Log;
 use Reco::Tool;
 use Test::More;
@@ -312,6 +312,43 @@ is(inspect("$dir/window.to")->{training}{log}{forgotten}, 3 + 1 + 6 + 39,
    '... and the others were forgotten');
 is(end($f), 0, 'the end');
 
+# ---- clocks that are set ----
+
+# A whole segment, there at once.
+sub whole_segment {
+    my ($log, @segment) = @_;
+    my $made = write_segment("$dir/made", @segment);
+
+    -d $log or mkdir $log or die "$log: $!";
+    rename($made, "$log/" . $made =~ s{.*/}{}r) or die "$made: $!";
+}
+
+# Two nodes, a window of an hour. The clock of the one is a day ahead for a
+# while: what it wrote before stays as near to its end as it was. By its clock
+# all of the other's is old then; not so when it is back.
+my $clocks = "$dir/clocks";
+whole_segment($clocks, 'edge-1', 1, 0, [$t0, $t0, 'b'],
+    shown(1, $t0, 'A'), reward(1, $t0 + 1, { click => 1 }));
+whole_segment($clocks, 'edge-2', 2, 0, [$t0, $t0, 'c'],
+    shown(2, $t0 + 1 * MIN, 'B'), shown(3, $t0 + 2 * MIN, 'B', x => 'v'));
+$f = follow($clocks, "$clocks.to", '--window', '1h');
+is(line($f, sub { $_[0]{records} == 4 })->{decisions}, 3, 'two nodes');
+whole_segment($clocks, 'edge-1', 1, 1, [$t0 + 3 * MIN + DAY, $t0 + DAY, 'b'],
+    shown(4, $t0 + 4 * MIN + DAY, 'A', seq => 3));
+is(line($f, sub { $_[0]{decisions} != 3 })->{decisions}, 2,
+   'a clock a day ahead: the node\'s own decisions are as old as they were');
+whole_segment($clocks, 'edge-1', 1, 2, [$t0 + 5 * MIN, $t0, 'b'],
+    shown(5, $t0 + 6 * MIN, 'A', seq => 4));
+is(line($f, sub { $_[0]{decisions} != 2 })->{decisions}, 5,
+   '... and back: what was forgotten is read again');
+whole_segment($clocks, 'edge-2', 2, 1, [$t0 + 6 * MIN, $t0, 'c'],
+    shown(6, $t0 + 6 * MIN, 'A', seq => 3));
+line($f, sub { $_[0]{decisions} == 6 });
+same_as_once($clocks, "$clocks.to", 'after the clock was set');
+is(end($f), 0, 'the end');
+is(slurp($f->{err}), "reco: warning: a clock was set: the log is read again "
+   . "from its beginning\n", '... which is told');
+
 # ---- a campaign, followed and forgotten ----
 
 # 20 decisions of each action a day. A's are rewarded 8 times in 20; B's 4
@@ -468,6 +505,27 @@ unlink($s->{path}) or die;
 ok(wait_for(sub { slurp($f->{err}) =~ /went before it was closed/ }),
    'a live segment that went is told');
 is(() = slurp($f->{err}) =~ /\n/g, 2, '... each once');
+is(end($f), 0, 'the end');
+
+# Two segments that cannot be read: each is told, but not in every cycle, and
+# what can be read is.
+my $two = "$dir/two";
+$s = live_segment($two, 0);
+append($s, shown(1, $t0, 'A'));
+my @unreadable = map { "$two/reco-edge-1-0000000$_-000000.ndjson" } 8, 9;
+mkfifo($_, 0600) or die for @unreadable;
+$f = follow($two, "$two.to");
+for my $n (2 .. 12) {
+    append($s, shown($n, $t0 + $n, 'A'));
+    line($f, sub { $_[0]{decisions} == $n });
+}
+is(inspect("$two.to")->{training}{log}{decisions}, 12,
+   'beside segments that cannot be read the others are');
+is(slurp($f->{err}), join('', map { "reco: cannot open '$_': Invalid argument\n" }
+                              @unreadable), '... each is told once');
+whole_segment($two, 'edge-1', 8, 0, $t0, shown(13, $t0 + 13, 'A'));
+is(line($f, sub { $_[0]{decisions} == 13 })->{decisions}, 13,
+   '... and read when it can be');
 is(end($f), 0, 'the end');
 
 # No room: what is published stays whole, and it goes on. The small file system

@@ -50,7 +50,8 @@ my $first = write_segment($d1, 'edge-1', 1, 0, $t0,
     decision(3, $t0 + 2 * SEC, @two, fallback => \1),       # censored
     decision(5, $t0 + 5 * SEC, @two),                       # 1 + 0.1 x 10 = 2
     decision(6, $t0 + 6 * SEC, @two),                       # dwell: 0.5
-    decision(7, $t0 + 7 * SEC, @two),                       # nothing: -0.1
+    decision(7, $t0 + 7 * SEC, @two),           # a click before it: 1
+    decision(12, $t0 + 2 * MIN, @two),                      # nothing: -0.1
     decision(8, $t0 + 8 * SEC, @two, customer => 'c8'),     # clicked: 1
     decision(9, $t0 + 68 * SEC, @two, customer => 'c8'),    # clicked: 1
     decision(10, $t0 + 70 * SEC, @two),                     # dwell 60: 0
@@ -59,7 +60,10 @@ my $first = write_segment($d1, 'edge-1', 1, 0, $t0,
 );
 my $second = write_segment($d1, 'edge-1', 2, 0, $t0,
     reward(1, $t0 + 1 * MIN, { click => 1 }, action => 'A', key => 'k1'),
-    reward(7, $t0 + 6 * SEC, { click => 1 }),               # early
+    reward(12, $t0 + 1 * MIN - 1, { click => 1 }),          # early by 1 ms
+    reward(7, $t0 + 7 * SEC - 1 * MIN, { click => 1 }),     # clocks differ
+    reward(7, $t0 + 6 * SEC, { revenue => 1e12 + 1e3 }),    # out of range
+    reward(12, $t0 + 3 * MIN, { revenue => -1e300 }),       # out of range
     reward(7, $t0 + 8 * SEC, { click => 1 }, action => 'C'),    # not shown
     reward(7, $t0 + 9 * SEC, { share => 1 }),               # unused
     reward(7, $t0 + 7 * SEC + 30 * MIN + 1, { click => 1 }),    # late by 1 ms
@@ -91,18 +95,18 @@ my $third = write_segment($d1, 'edge-2', 3, 0, $t0,
 my $r = with_spec($d1);
 is_deeply($r->{log}, {
     as_of => '2023-11-15T00:13:20.000Z',
-    decisions => 11, rewarded => 6, expired => 2,
+    decisions => 12, rewarded => 7, expired => 2,
     censored => { fallback => 1, gap => 0, open => 2 },
-    facts => { counted => 9, duplicate => 2, orphan => 4, early => 1,
-               late => 2, out_of_range => 1, unused => 1 },
-    records => 33, repeated => 0, after => 2, corrupt => 0, gaps => 0,
+    facts => { counted => 10, duplicate => 2, orphan => 4, early => 1,
+               late => 2, out_of_range => 3, unused => 1 },
+    records => 37, repeated => 0, after => 2, corrupt => 0, gaps => 0,
     lost => 0,
 }, 'each decision has one outcome, each fact one fate') or diag explain $r;
 
-# 1 - 0.1 + 2 + 0.5 - 0.1 + 1 + 1 + 0 over 8 decisions
-is($r->{n}, 8, 'the settled ones are used');
-cmp_ok(abs($r->{logged} - 5.3 / 8), '<', 1e-12, 'mean reward, by hand');
-is($r->{rewarded}, 7, 'rewards other than 0');
+# 1 - 0.1 + 2 + 0.5 + 1 - 0.1 + 1 + 1 + 0 over 9 decisions
+is($r->{n}, 9, 'the settled ones are used');
+cmp_ok(abs($r->{logged} - 6.3 / 9), '<', 1e-12, 'mean reward, by hand');
+is($r->{rewarded}, 8, 'rewards other than 0');
 
 # ---- order and repetition ----
 
@@ -114,20 +118,20 @@ for my $order ([$first, $second, $third], [$third, $second, $first],
 }
 
 my $again = with_spec($second, $first, $second, $third, $first);
-is($again->{log}{repeated}, 30, 'records read twice are known');
+is($again->{log}{repeated}, 34, 'records read twice are known');
 $again->{log}{repeated} = 0;
-is($again->{log}{records}, 63, '... and counted');
-$again->{log}{records} = 33;
+is($again->{log}{records}, 71, '... and counted');
+$again->{log}{records} = 37;
 is_deeply($again, $r, 'a segment read twice changes nothing');
 
 # ---- as of ----
 
 # At t0 + 31 min the 30 minutes of decisions 1 to 8 are over (8 s later than
-# t0 at most), those of 9 and 10 (68 and 70 s later) are not.
+# t0 at most), those of 9, 10 and 12 (68, 70 and 120 s later) are not.
 my $early = evaluate('--spec', "$dir/spec.json", '--log', $d1,
                      '--as-of', '2023-11-14T22:44:20Z');
-is($early->{log}{decisions}, 9, 'as of: decisions up to then');
-is($early->{log}{censored}{open}, 2, 'as of: those still open');
+is($early->{log}{decisions}, 10, 'as of: decisions up to then');
+is($early->{log}{censored}{open}, 3, 'as of: those still open');
 is($early->{n}, 6, 'as of: those settled');
 
 is(evaluate('--spec', "$dir/spec.json", '--log', $d1, '--as-of',
@@ -142,34 +146,114 @@ is_deeply(JSON::PP::decode_json($out), $r, '... and is the end');
 
 # ---- a gap ----
 
-# Records 3 and 4 of this writer are lost. Decision 1 had been closed for a
-# second when record 2 was written, decision 2 had not, decision 3 came later.
+# Numbers 3 and 4 of a writer are missing, between records at 40 and 41 minutes.
+# What is lost may be a fact of any writer's decision: of those from 10 minutes
+# (30 before the one, closed a millisecond earlier otherwise) to 42 (a minute,
+# by which clocks may differ, after the other).
 my $d2 = "$dir/gap";
-write_segment($d2, 'edge-1', 1, 0, $t0,
-    decision(1, $t0, seq => 1),
-    decision(2, $t0 + 30 * MIN + 1 * SEC, seq => 2),
-    decision(3, $t0 + 31 * MIN, seq => 5),
-    decision(4, $t0 + 2 * HOUR, seq => 6),
+my @around = (
+    decision(1, $t0 + 40 * MIN, seq => 2),
+    decision(2, $t0 + 41 * MIN, seq => 5),
 );
-# Another writer of the same node without a gap.
-write_segment($d2, 'edge-1', 2, 0, $t0,
-    decision(5, $t0 + 30 * MIN),
-    decision(6, $t0 + 30 * MIN),
+write_segment($d2, 'edge-1', 1, 0, $t0, decision(9, $t0, seq => 1), @around,
+    decision(3, $t0 + 2 * HOUR, seq => 6));
+write_segment($d2, 'edge-2', 2, 0, $t0,
+    decision(5, $t0 + 10 * MIN - 1),
+    decision(6, $t0 + 10 * MIN),
+    decision(7, $t0 + 42 * MIN),
+    decision(8, $t0 + 42 * MIN + 1),
+    decision(4, $t0 + 2 * HOUR),
 );
 my $gap = with_spec($d2);
 is($gap->{log}{gaps}, 1, 'a gap');
 is($gap->{log}{lost}, 2, '... of two records');
-is_deeply($gap->{log}{censored}, { fallback => 0, gap => 1, open => 1 },
-          'censors the decision that it may have changed');
-is($gap->{n}, 4, '... and no other');
+is_deeply($gap->{log}{censored}, { fallback => 0, gap => 4, open => 2 },
+          'censors the decisions of any writer that it may have changed');
+is($gap->{n}, 3, '... and no other');
 ok((grep { /2 records are missing/ } @{ $gap->{warnings} }),
    '... and is told');
+
+# What comes before a writer's first record is not missed.
+write_segment("$dir/head", 'edge-1', 1, 7, $t0,
+    decision(1, $t0, seq => 100), decision(2, $t0 + 1 * HOUR, seq => 101));
+is(with_spec("$dir/head")->{log}{gaps}, 0, 'no gap before the first record');
+
+# ---- a hole that its writer explains ----
+
+# The same with a note: the records were refused, or answered as unlogged.
+sub noted {
+    my ($name, $note, @more) = @_;
+    my $d = "$dir/noted-$name";
+
+    write_segment($d, 'edge-1', 1, 0, $t0, decision(9, $t0, seq => 1),
+        $around[0], { %$note, seq => 5 }, { %{ $around[1] }, seq => 6 },
+        decision(3, $t0 + 2 * HOUR, seq => 7));
+    write_segment($d, 'edge-2', 2, 0, $t0,
+        decision(4, $t0 + 15 * MIN, customer => 'c1'),
+        decision(5, $t0 + 20 * MIN),
+        decision(6, $t0 + 41 * MIN, customer => 'c1'),
+        decision(7, $t0 + 41 * MIN + 1, customer => 'c1'),
+        @more,
+        decision(8, $t0 + 2 * HOUR),
+    );
+
+    return ($d, with_spec($d)->{log});
+}
+
+my $note = lost($t0 + 41 * MIN, 3, 4, 1, 1);
+my ($d8, $log) = noted('by-id', $note,
+    reward(4, $t0 + 45 * MIN, { click => 1 }, customer => 'c1'));
+is_deeply([@$log{qw(gaps lost unlogged refused)}], [0, 0, 1, 1],
+          'a note: no gap, and what it was');
+is($log->{censored}{gap}, 0, '... censors nothing where rewards name theirs');
+is($log->{rewarded}, 1, '... which counts');
+
+# Decision 4's customer may have had one of the unlogged decisions, before the
+# reward that names the customer only. It and 6, of the customer too, are
+# censored, with reward or without; 5 has no customer, 7 came after it.
+my @by_customer = (customer => 'c1', key => 'k');
+(undef, $log) = noted('by-customer', $note,
+    reward(undef, $t0 + 44 * MIN, { click => 1 }, @by_customer));
+is_deeply($log->{censored}, { fallback => 0, gap => 2, open => 2 },
+          'where rewards name only customers, their decisions are censored');
+
+# Half a minute was lost, says the note: from 40:30. Decision 4 was closed at
+# 45, 10 at 40:15 of a decision at 10:15.
+(undef, $log) = noted('elapsed', { %$note, elapsed => 30 * SEC },
+    decision(10, $t0 + 10 * MIN + 29 * SEC, customer => 'c2'),
+    decision(11, $t0 + 10 * MIN + 30 * SEC, customer => 'c2'),
+    reward(undef, $t0 + 44 * MIN, { click => 1 }, @by_customer));
+is($log->{censored}{gap}, 3, '... from when the first of them was lost');
+(undef, $log) = noted('rewards', lost($t0 + 41 * MIN, 3, 4, 0, 2),
+    reward(undef, $t0 + 44 * MIN, { click => 1 }, @by_customer));
+is($log->{censored}{gap}, 0, '... but not where it was rewards only');
+is($log->{refused}, 2, '... which were refused');
+
+# 3 is explained, 4 is not.
+(undef, $log) = noted('half', lost($t0 + 41 * MIN, 3, 3, 1, 0));
+is_deeply([@$log{qw(gaps lost unlogged)}], [1, 1, 1],
+          'a note that explains a part');
+
+# In whatever order, twice, and with what was forgotten.
+my @noted = map { "$d8/$_" } files($d8);
+is_deeply(with_spec(@$_)->{log}, with_spec($d8)->{log},
+          'a note read in another order') for [@noted], [reverse @noted];
+$again = with_spec(@noted, @noted)->{log};
+is_deeply([@$again{qw(repeated unlogged refused gaps)}], [11, 1, 1, 0],
+          '... and twice');
+my $text = slurp($noted[0]);
+$text =~ s/^\{(?=[^\n]*"seq":2,)[^\n]*/{"type":"forgotten","seq":2,"time":${\ ($t0 + 40 * MIN) }}/m
+    or die;
+spew($noted[0], $text);
+$again = with_spec($d8)->{log};
+is_deeply([@$again{qw(erased unlogged gaps)}], [1, 1, 0],
+          '... and with a record of somebody forgotten beside it');
 
 # A line that is no record is a gap too.
 my $d3 = "$dir/corrupt";
 my $path = write_segment($d3, 'edge-1', 1, 0, $t0,
     decision(1, $t0), decision(2, $t0 + 1), decision(3, $t0 + 2 * HOUR));
-my $text = slurp($path);
+$text = slurp($path);
 $text =~ s/"seq":2/"seq":/;
 spew($path, $text);
 ($status, $out, $err) = reco('eval', '--policy', 'uniform', '--json',
@@ -264,6 +348,104 @@ write_segment($d7, 'edge-1', 1, 0, $t0,
 my $other = returns($d7);
 is($other->{log}{returns}, 5, 'the same in another order');
 cmp_ok(abs($other->{logged} - 2.25 / 17), '<', 1e-12, '... by hand');
+
+# ---- clocks that are set ----
+
+# A day of clicks: each decision is clicked two minutes after it, by the
+# monotonic clock, and the next one comes eight minutes later. The wall clock is
+# set on the way, and each time another segment begins. What comes of it is what
+# comes of the same day without: all rewarded, but those of the last half hour.
+sub day {
+    my ($name, $last, @steps) = @_;         # [minute, to], rising
+    my ($d, $offset) = ("$dir/day-$name", $t0);
+    my ($opened, $number, $seq, @records) = (0, 0, 0);
+    my @files;
+
+    my $close = sub {
+        push @files, write_segment($d, 'edge-1', 1, $number++,
+            [$opened + $offset, $offset, 'boot-1'], @records) if @records;
+        @records = ();
+    };
+    for my $minute (0 .. 24 * 60) {
+        if (@steps && $minute >= $steps[0][0]) {
+            $close->();
+            ($opened, $offset) = ($minute * MIN, $t0 + (shift @steps)->[1]);
+        }
+        my ($n, $at) = (int($minute / 10), $minute * MIN + $offset);
+        push @records, decision($n, $at, seq => ++$seq, customer => 'c' . $n % 7)
+            if $minute % 10 == 0;
+        push @records, reward($n % 2 ? $n : undef, $at, { click => 1 },
+                              seq => ++$seq, customer => 'c' . $n % 7)
+            if $minute % 10 == 2;
+    }
+    $close->();
+
+    my $got = with_spec($d);
+    # 145 decisions, of which those of the last half hour are open: at 1420,
+    # 1430 and 1440 minutes; the one at 1410 closed then
+    is($got->{log}{as_of}, $last, "$name: by the clock as it was last");
+    is_deeply([@{ $got->{log} }{qw(decisions rewarded expired)},
+               @{ $got->{log}{facts} }{qw(counted early late orphan)}],
+              [145, 142, 0, 144, 0, 0, 0], '... and no fact is lost');
+    is_deeply(with_spec(reverse @files), $got, '... in another order');
+
+    return ($d, $got);
+}
+
+my $last = '2023-11-15T22:13:20.000Z';
+my $day = 24 * HOUR;
+my (undef, $as_is) = day('even', $last);
+my ($d9, $got);
+for my $test (['forward', '2023-11-16T22:13:20.000Z', [721, $day]],
+              ['back', '2023-11-14T22:13:20.000Z', [721, -$day]],
+              ['there and back', $last, [361, $day], [723, 0]],
+              ['back and there', $last, [361, -$day], [723, 0]],
+              ['often', '2023-11-15T23:13:20.000Z', [11, 5 * HOUR],
+               [12, -$day], [613, -7 * SEC], [614, $day], [1421, HOUR]])
+{
+    ($d9, $got) = day(@$test);
+    is($got->{log}{rewarded}, $as_is->{log}{rewarded}, '... as without it');
+}
+
+# Another writer of the boot that has not written since: the clock of the last
+# segment of the boot is right for it too.
+write_segment($d9, 'edge-1', 2, 0, [$t0 + 7 * MIN, $t0, 'boot-1'],
+    decision(1001, $t0 + 8 * MIN), reward(7, $t0 + 72 * MIN, { click => 1 },
+                                          key => 'again'));
+$got = with_spec($d9)->{log};
+is($got->{facts}{counted}, 145, 'one boot, one clock, whoever wrote');
+is($got->{expired}, 1, '... and its decisions are in their places');
+
+# Another boot, another node, no clock: as written. The decision is moved on by
+# the day that the clock of its boot was set by, the reward is not: early.
+for my $where (['edge-1', 3, [$t0, $t0, 'boot-2']],
+               ['edge-2', 4, [$t0, $t0, 'boot-1']], ['edge-1', 5, $t0],
+               ['edge-1', 6, [$t0, $t0, 'boot-1']])
+{
+    my ($node, $writer, $opened) = @$where;
+    my $d = "$dir/day-other-$writer";
+    write_segment($d, 'edge-1', 1, 0, [$t0, $t0, 'boot-1'], decision(1, $t0));
+    write_segment($d, 'edge-1', 1, 1,
+        [$t0 + 3 * HOUR + $day, $t0 + $day, 'boot-1'],
+        decision(2, $t0 + 3 * HOUR + $day, seq => 2));
+    write_segment($d, $node, $writer, 0, $opened,
+        reward(1, $t0 + 10 * MIN, { click => 1 }),
+        decision(3, $t0 + 2 * $day));
+    is(with_spec($d)->{log}{facts}{early}, $writer < 6 ? 1 : 0,
+       "$node, writer $writer: " . ($writer < 6 ? 'as written' : 'moved'));
+}
+
+# A step of a second is left alone, by which a reward comes too late; one of a
+# millisecond more is not.
+for my $step (1000, 1001) {
+    my $d = "$dir/step-$step";
+    write_segment($d, 'edge-1', 1, 0, [$t0, $t0, 'b'], decision(1, $t0));
+    write_segment($d, 'edge-1', 1, 1, [$t0 + 5 * MIN + $step, $t0 + $step,
+        'b'], reward(1, $t0 + 10 * MIN + $step, { dwell => 61 }, seq => 2),
+        decision(2, $t0 + 90 * MIN, seq => 3));
+    is(with_spec($d)->{log}{facts}{late}, $step == 1000 ? 1 : 0,
+       "a step of $step ms");
+}
 
 # ---- without a spec ----
 

@@ -57,7 +57,7 @@ for my $i (1 .. 300) {
     my @reward = (
         [$i, $time + 10 * SECOND, $facts, @more],
         [undef, $time + 20 * SECOND, $facts, @more],
-        [$i, $time - SECOND, $facts, @more],                    # early
+        [$i, $time - 61 * SECOND, $facts, @more],               # early
         [$i, $time + 31 * MIN, $facts, @more],                  # late
         [1e6 + $i, $time + SECOND, $facts, @more],              # orphan
         [$i, $time + SECOND, $facts, @more, action => 'C'],     # not shown

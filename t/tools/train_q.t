@@ -427,8 +427,8 @@ like($err, qr/no decision to learn from: of 2, 1 open, 1 without_state/,
      '... says why');
 ok(!-e "$dir/none.mdb", '... and writes nothing');
 
-# Rewards that are no number, or too large for one; two that are infinite
-# together.
+# Rewards that are no number, or too large for one; two that would be infinite
+# together: they change nothing, so that their decision has none.
 my $odd = log_of($t0 + 2 * HOUR, step($t0, { s => 'x' }, 'A', 1),
     step($t0, { s => 'x' }, 'B', 1.7e308),
     reward($n, $t0 + 2, { points => 1.7e308 }));
@@ -449,9 +449,9 @@ like($err, qr/^reco: warning: \Q$base\E:$_->[0]: $_->[1]/m, "... line $_->[0]")
         [10, 'number too large'];
 $facts = JSON::PP->new->decode($out);
 is($facts->{log}{corrupt}, 3, '... are counted');
-is_deeply($facts->{left_out}, { open => 1, reward_out_of_range => 1 },
-          '... what is infinite is left out');
-is_deeply((row('x'))[0], [1, 1], '... and nothing of it is learned');
+is_deeply([@{ $facts->{log}{facts} }{qw(counted out_of_range)}], [1, 2],
+          '... what is beyond any revenue does not count');
+is_deeply((row('x'))[0], [1, 0], '... and is not learned from');
 
 # Orders by country: those with most orders; the others are one. No revenue
 # that is none.

@@ -9,7 +9,7 @@ use warnings;
 use Exporter qw(import);
 use JSON::PP ();
 
-our @EXPORT = qw(decision reward id write_segment);
+our @EXPORT = qw(decision reward lost id write_segment);
 
 my $json = JSON::PP->new->utf8->canonical;
 
@@ -43,16 +43,30 @@ sub reward {
     };
 }
 
-# A whole segment; records without a sequence number continue the count.
+# A note: numbers $from to $to, of which so many were decisions and rewards.
+sub lost {
+    my ($time, $from, $to, $decisions, $rewards, %more) = @_;
+
+    return {
+        type => 'lost', time => $time, from => $from, to => $to,
+        decisions => $decisions, rewards => $rewards, %more,
+    };
+}
+
+# A whole segment; records without a sequence number continue the count. $time:
+# when it was opened; with a clock: [that, wall minus monotonic clock, boot].
 # Returns its path.
 sub write_segment {
     my ($dir, $node, $incarnation, $number, $time, @records) = @_;
     my $path = sprintf('%s/reco-%s-%08x-%06d.ndjson', $dir, $node,
                        $incarnation, $number);
     my $seq = 0;
+    my ($opened, @clock) = ref $time ? @$time : $time;
     my $text = sprintf('{"type":"segment","format":1,"node":"%s",'
-                       . '"incarnation":"%08x","segment":%d,"time":%d,"pad":"',
-                       $node, $incarnation, $number, $time);
+                       . '"incarnation":"%08x","segment":%d,"time":%d,%s'
+                       . '"pad":"', $node, $incarnation, $number, $opened,
+                       @clock ? sprintf('"clock":%d,"boot":"%s",', @clock)
+                              : '');
 
     $text .= '.' x (512 - 3 - length $text) . qq("}\n);
     for my $r (@records) {
