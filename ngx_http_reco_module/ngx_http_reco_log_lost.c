@@ -24,11 +24,14 @@ static int64_t ngx_http_reco_log_offset(void);
 
 /* ---- what was lost ---- */
 
+/* Until the note is written, elapsed_ms is when the first was lost. */
+
 void
 ngx_http_reco_lost_add(reco_lost_t *lost, uint64_t seq, reco_event_type_t type)
 {
     if (lost->to == 0) {
         lost->from = seq;
+        lost->elapsed_ms = ngx_current_msec;
     }
 
     lost->to = seq;
@@ -57,6 +60,7 @@ ngx_http_reco_lost_move(reco_lost_t *to, reco_lost_t *from)
         to->to = ngx_max(to->to, from->to);
         to->decisions += from->decisions;
         to->rewards += from->rewards;
+        to->elapsed_ms = ngx_min(to->elapsed_ms, from->elapsed_ms);
     }
 
     ngx_memzero(from, sizeof(reco_lost_t));
@@ -69,14 +73,19 @@ ngx_http_reco_lost_move(reco_lost_t *to, reco_lost_t *from)
 void
 ngx_http_reco_log_note(ngx_http_reco_log_t *log)
 {
-    reco_buf_t  b;
+    reco_buf_t   b;
+    reco_lost_t  lost;
 
     if (log->lost.to == 0) {
         return;
     }
 
+    /* 0 would be: not known */
+    lost = log->lost;
+    lost.elapsed_ms = ngx_current_msec - lost.elapsed_ms + 1;
+
     reco_buf_init(&b, log->buffer + log->used, RECO_EVENT_LOST_BOUND);
-    reco_event_write_lost(&b, log->seq++, ngx_http_reco_time_ms(), &log->lost);
+    reco_event_write_lost(&b, log->seq++, ngx_http_reco_time_ms(), &lost);
 
     log->used += reco_buf_len(&b);
 

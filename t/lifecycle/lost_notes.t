@@ -88,6 +88,15 @@ sub sum {
     return $sum;
 }
 
+# Whether a note spans the time of a decision, with which its id begins.
+sub in_time {
+    my ($log, $id) = @_;
+    my ($high, $low) = unpack 'nN', pack 'H12', $id;
+    my $time = $high * 2 ** 32 + $low;
+    return grep { $_->{time} - $_->{elapsed} <= $time && $time <= $_->{time} }
+        @{ $log->{notes} };
+}
+
 # Every number is in the log or noted, and the notes say what clients saw.
 sub all_noted {
     my ($n, $name) = @_;
@@ -101,6 +110,8 @@ sub all_noted {
     is_deeply [ sort map { $_->{id} } $n->decisions ],
         [ sort @{ $seen{$n}{logged} } ], "$name: the others are in the log";
     is scalar $n->rewards, $seen{$n}{200} // 0, "$name: their rewards, too";
+    is_deeply [ grep { !in_time($log, $_) } @{ $seen{$n}{unlogged} } ], [],
+        "$name: the notes say when it was";
     return $log;
 }
 
