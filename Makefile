@@ -90,12 +90,13 @@ unit: $(UNIT_BINS)
 	CMOCKA_MESSAGE_OUTPUT=TAP $(PROVE) --exec '' $(UNIT_BINS)
 
 # What t/unit/faults.h lets fail.
-WRAPPED := asprintf calloc fdatasync fdopen flock free fseeko fsync ftruncate \
-    getrandom link malloc mdb_cursor_get mdb_cursor_open \
-    mdb_dbi_flags mdb_dbi_open mdb_env_copyfd2 mdb_env_create mdb_env_open \
-    mdb_env_set_mapsize mdb_env_set_maxdbs mdb_get mdb_put mdb_stat \
-    mdb_txn_begin mdb_txn_commit mkdir mmap open opendir pread pwrite read \
-    readdir realloc rename renameat2 strdup strndup unlink write
+WRAPPED := __getdelim asprintf calloc fdatasync fdopen ferror flock free \
+    fseeko fsync ftruncate getline getrandom link malloc mdb_cursor_get \
+    mdb_cursor_open mdb_dbi_flags mdb_dbi_open mdb_env_copyfd2 \
+    mdb_env_create mdb_env_open mdb_env_set_mapsize mdb_env_set_maxdbs \
+    mdb_get mdb_put mdb_stat mdb_txn_begin mdb_txn_commit mkdir mmap open \
+    opendir pread pwrite read readdir realloc rename renameat2 strdup \
+    strndup unlink write
 
 $(BUILD)/unit/faults_%: UNIT_LINK := $(WRAPPED:%=-Wl,--wrap=%)
 

@@ -489,7 +489,8 @@ end_of_file(reco_log_reader_t *r, ssize_t left, reco_error_t *err)
     rc = RECO_OK;
     f = &r->files[r->current];
 
-    if (ferror(r->file)) {
+    /* getline() has no memory for a line: no end, and no error of the file's */
+    if (ferror(r->file) || (left < 0 && !feof(r->file))) {
         rc = reco_error_set(err, RECO_IO, NULL, "cannot read '%s': %s",
                             f->path, strerror(errno));
 

@@ -152,8 +152,10 @@ close_fd(int *fd)
 static reco_status_t
 create(reco_segment_t *s, const char *path, reco_error_t *err)
 {
-    char         closed[512], closed_path[2048];
-    struct stat  st;
+    char           closed[512], closed_path[2048];
+    bool           locked;
+    struct stat    st;
+    reco_status_t  rc;
 
     closed_name(closed, sizeof(closed), s->name);
 
@@ -174,11 +176,18 @@ create(reco_segment_t *s, const char *path, reco_error_t *err)
                : io_error(err, "create", path);
     }
 
+    locked = flock(s->fd, LOCK_EX | LOCK_NB) == 0;
+
+    if (!locked && errno != EWOULDBLOCK) {
+        rc = io_error(err, "lock", path);
+        (void) unlink(path);
+        close_fd(&s->fd);
+        return rc;
+    }
+
     /* Between creation and lock another's recovery may have taken the new
      * file for an abandoned one, and may have removed it. */
-    if (flock(s->fd, LOCK_EX | LOCK_NB) != 0 || fstat(s->fd, &st) != 0
-        || st.st_nlink == 0)
-    {
+    if (!locked || fstat(s->fd, &st) != 0 || st.st_nlink == 0) {
         close_fd(&s->fd);
         return reco_error_set(err, RECO_INVALID, NULL,
                               "segment '%s' was taken by a recovery", path);
@@ -589,7 +598,7 @@ reco_segment_recover(const char *dir, reco_recovery_t *out, reco_error_t *err)
 
     /* one that cannot be recovered does not keep the others from it; the
      * first failure is told */
-    while ((entry = readdir(d)) != NULL) {
+    while (errno = 0, (entry = readdir(d)) != NULL) {
 
         if (strncmp(entry->d_name, "reco-", 5) != 0
             || !has_suffix(entry->d_name, OPEN_SUFFIX))
@@ -602,6 +611,10 @@ reco_segment_recover(const char *dir, reco_recovery_t *out, reco_error_t *err)
         if (rc == RECO_OK) {
             rc = one;
         }
+    }
+
+    if (errno != 0 && rc == RECO_OK) {
+        rc = io_error(err, "read", dir);
     }
 
     (void) closedir(d);
