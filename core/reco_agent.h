@@ -55,8 +55,10 @@ typedef struct {
 } reco_history_query_t;
 
 struct reco_agent_format_s {
-    void (*render_metrics)(reco_buf_t *out, const reco_agent_t *agent);
-    void (*render_state)(reco_buf_t *out, const reco_agent_t *agent);
+    /* RECO_NO_MEMORY: what is in 'out' is not to be sent. */
+    reco_status_t (*render_metrics)(reco_buf_t *out,
+        const reco_agent_t *agent);
+    reco_status_t (*render_state)(reco_buf_t *out, const reco_agent_t *agent);
 
     reco_status_t (*parse_history)(reco_str_t args, reco_arena_t *arena,
         reco_history_query_t *query, reco_error_t *err);

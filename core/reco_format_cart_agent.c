@@ -10,8 +10,8 @@
 
 #include "reco_agent.h"
 #include "reco_format_impl.h"
+#include "reco_jansson.h"
 
-#include <jansson.h>
 #include <math.h>
 
 #define RECORD_FIXED    512     /* names, times, numbers of a record */
@@ -186,11 +186,20 @@ end(reco_buf_t *out, const reco_agent_t *a)
 
 /* The trainer's facts, to be given back; NULL without a snapshot, and where
  * they are no JSON after all. */
-static json_t *
-training_of(const reco_agent_t *a)
+static reco_status_t
+read_training(const reco_agent_t *a, json_t **t)
 {
-    return (a->info == NULL || a->info->training == NULL)
-           ? NULL : json_loads(a->info->training, 0, NULL);
+    reco_error_t  err;
+
+    *t = NULL;
+
+    if (a->info == NULL || a->info->training == NULL) {
+        return RECO_OK;
+    }
+
+    return (reco_jansson_load(str(a->info->training), t, &err)
+            == RECO_NO_MEMORY)
+           ? RECO_NO_MEMORY : RECO_OK;
 }
 
 /* ---- metrics ---------------------------------------------------------- */
@@ -285,10 +294,16 @@ write_by_country(reco_buf_t *out, const char *name, const json_t *countries,
     reco_buf_char(out, '}');
 }
 
-static void
+static reco_status_t
 render_metrics(reco_buf_t *out, const reco_agent_t *a)
 {
-    json_t  *t = training_of(a), *countries;
+    json_t         *t, *countries;
+    reco_status_t   rc;
+
+    rc = read_training(a, &t);
+    if (rc != RECO_OK) {
+        return rc;
+    }
 
     countries = json_object_get(t, "countries");
 
@@ -313,6 +328,8 @@ render_metrics(reco_buf_t *out, const reco_agent_t *a)
     end(out, a);
 
     json_decref(t);
+
+    return RECO_OK;
 }
 
 /* ---- state ------------------------------------------------------------ */
@@ -401,11 +418,17 @@ write_last_training(reco_buf_t *out, const reco_agent_t *a, const json_t *t)
     reco_buf_char(out, '}');
 }
 
-static void
+static reco_status_t
 render_state(reco_buf_t *out, const reco_agent_t *a)
 {
-    json_t                 *t = training_of(a);
+    json_t                 *t;
+    reco_status_t           rc;
     const reco_learning_t  *learning = &a->model->learning;
+
+    rc = read_training(a, &t);
+    if (rc != RECO_OK) {
+        return rc;
+    }
 
     begin(out, a);
     write_u64(out, "q_table_size", a->info != NULL,
@@ -434,6 +457,8 @@ render_state(reco_buf_t *out, const reco_agent_t *a)
     end(out, a);
 
     json_decref(t);
+
+    return RECO_OK;
 }
 
 /* ---- history ---------------------------------------------------------- */

@@ -453,11 +453,11 @@ try_training(reco_str_t text)
 
     bound = reco_agent_cart.bound(&agent);
     reco_buf_init(&b, fuzz_alloc(bound), bound);
-    reco_agent_cart.render_metrics(&b, &agent);
+    FUZZ_ASSERT(reco_agent_cart.render_metrics(&b, &agent) == RECO_OK);
     check_rendered(&b);
 
     reco_buf_init(&b, fuzz_alloc(bound), bound);
-    reco_agent_cart.render_state(&b, &agent);
+    FUZZ_ASSERT(reco_agent_cart.render_state(&b, &agent) == RECO_OK);
     check_rendered(&b);
 
     free(training);

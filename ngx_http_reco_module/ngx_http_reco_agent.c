@@ -359,6 +359,7 @@ ngx_http_reco_agent_render(ngx_http_request_t *r, ngx_pool_t *pool,
     size_t                      size;
     u_char                     *p;
     reco_buf_t                  text;
+    reco_status_t               rc;
     const reco_agent_format_t  *format;
     ngx_http_reco_loc_conf_t   *rlcf;
 
@@ -379,15 +380,22 @@ ngx_http_reco_agent_render(ngx_http_request_t *r, ngx_pool_t *pool,
     switch (rlcf->agent) {
 
     case NGX_HTTP_RECO_AGENT_METRICS:
-        format->render_metrics(&text, agent);
+        rc = format->render_metrics(&text, agent);
         break;
 
     case NGX_HTTP_RECO_AGENT_STATE:
-        format->render_state(&text, agent);
+        rc = format->render_state(&text, agent);
         break;
 
     default:
         format->render_history(&text, agent, query);
+        rc = RECO_OK;
+    }
+
+    if (rc != RECO_OK) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "reco: cannot answer: %s", reco_status_string(rc));
+        return NULL;
     }
 
     return ngx_http_reco_text_buf(r, &text);

@@ -362,7 +362,8 @@ ngx_http_reco_manifest(ngx_http_reco_watch_t *watch, reco_error_t *error)
     status = reco_manifest_read((char *) dir->data, &watch->manifest, error);
 
     if (status != RECO_OK) {
-        watch->final = (status != RECO_IO && status != RECO_NOT_FOUND);
+        watch->final = (status != RECO_IO && status != RECO_NOT_FOUND
+                        && status != RECO_NO_MEMORY);
         ngx_http_reco_error_of("current.json", error);
         return NGX_ERROR;
     }

@@ -6,6 +6,8 @@
 
 #include "reco_agent.h"
 
+#include <errno.h>
+
 /* ---- the agent ------------------------------------------------------ */
 
 #define TRAINING                                                              \
@@ -21,13 +23,13 @@
     " \"last_training_ms\": 1700000000000}"
 
 static json_t *
-agent_json(void (*render)(reco_buf_t *, const reco_agent_t *),
+agent_json(reco_status_t (*render)(reco_buf_t *, const reco_agent_t *),
     const reco_agent_t *a)
 {
     json_t  *v;
 
     begin_render();
-    render(&out, a);
+    assert_int_equal(render(&out, a), RECO_OK);
     assert_true(reco_buf_len(&out) <= cart->agent->bound(a));
     v = rendered_json();
     assert_true(json_is_true(json_object_get(v, "success")));
@@ -111,6 +113,55 @@ test_metrics_of_nothing(void **state)
 
         json_decref(v);
     }
+}
+
+/* Of jansson's allocations the one that fails; 0: none. */
+static int  failing;
+
+static void *
+failing_malloc(size_t size)
+{
+    if (failing > 0 && --failing == 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+
+    return malloc(size);
+}
+
+/* Whichever allocation fails, nothing is made null for it. */
+static void
+test_no_memory(void **state)
+{
+    int                    i, n;
+    reco_snapshot_info_t   info = { .states = 5, .training = TRAINING };
+    reco_agent_t           a = { .model = model, .info = &info,
+                                 .generation = 3 };
+
+    (void) state;
+
+    json_set_alloc_funcs(failing_malloc, free);
+
+    for (i = 0; i < 2; i++) {
+        for (n = 1; ; n++) {
+            failing = n;
+            begin_render();
+
+            if ((i ? cart->agent->render_state
+                   : cart->agent->render_metrics)(&out, &a) == RECO_OK)
+            {
+                break;
+            }
+
+            assert_int_equal(failing, 0);
+        }
+
+        assert_true(failing > 0 && n > 20);
+        assert_non_null(memmem(out.start, reco_buf_len(&out), "fitted-q", 8));
+    }
+
+    failing = 0;
+    json_set_alloc_funcs(malloc, free);
 }
 
 static void
@@ -344,6 +395,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_metrics_of_nothing),
+        cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_state),
         cmocka_unit_test(test_query),
         cmocka_unit_test(test_query_refused),

@@ -296,8 +296,9 @@ tell(const reco_snapshot_t *s)
     for (int i = 0; i < 2; i++) {
         reco_buf_init(&b, malloc(bound), bound);
         assert_non_null(b.start);
-        (i ? reco_agent_cart.render_state
-           : reco_agent_cart.render_metrics)(&b, &agent);
+        assert_int_equal((i ? reco_agent_cart.render_state
+                            : reco_agent_cart.render_metrics)(&b, &agent),
+                         RECO_OK);
         assert_false(b.overflow);
         /* a generation may be above what jansson calls an integer */
         tree = json_loadb(b.start, reco_buf_len(&b),
