@@ -211,7 +211,7 @@ my $decode = JSON::PP->new->utf8;
 sub read_log {
     my (@paths) = @_;
     my %counts = map { $_ => 0 } qw(records repeated corrupt erased);
-    my (@records, %last, %seen);
+    my (@records, @headers, %last, %seen);
 
     for my $path (@paths) {
         my ($first, @lines) = split /\n/, slurp($path);
@@ -227,6 +227,7 @@ sub read_log {
                 if !$last || $opened > $last->[0]
                    || $opened == $last->[0] && $header->{clock} > $last->[1];
         }
+        push @headers, { %$header, boot => $boot };
         for (@lines) {
             my $r = $decode->decode($_);
             if (!defined $r->{seq}) {
@@ -243,12 +244,12 @@ sub read_log {
                 node => $header->{node}, clock => $header->{clock} };
         }
     }
-    for my $r (@records) {
+    for my $r (@records, @headers) {
         my $moved = $r->{boot} ? $last{ $r->{boot} }[1] - $r->{clock} : 0;
         $r->{time} += $moved if abs($moved) > 1000;
     }
 
-    return (\@records, \%counts);
+    return (\@records, \@headers, \%counts);
 }
 
 # Spans of time: of holes that nothing explains, of notes with decisions.
@@ -297,10 +298,9 @@ sub is_in {
 }
 
 sub data_end {
-    my ($records) = @_;
     my %end;
 
-    for (@$records) {
+    for (@_) {
         $end{ $_->{node} } = max($end{ $_->{node} } // 0, $_->{time});
     }
 
@@ -357,9 +357,9 @@ sub value {
 
 sub settle {
     my (@paths) = @_;
-    my ($records, $log) = read_log(@paths);
+    my ($records, $headers, $log) = read_log(@paths);
     my ($gaps, $unlogged) = find_holes($records, $log);
-    my $as_of = data_end($records);
+    my $as_of = data_end(@$records, @$headers);
     my (@all, @decisions, %seen);
     my @rewards = sort { $a->{time} <=> $b->{time}
                          || $a->{source} cmp $b->{source}
