@@ -122,10 +122,10 @@ lint:
 	    $(BUILD)/clang/bench/state_get module
 	script/lint
 
-SAN := -fsanitize=address,undefined -fno-sanitize-recover=all \
-       -fno-omit-frame-pointer
+SAN := -fsanitize=address,undefined,float-cast-overflow \
+       -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-## asan           unit, tool and http tests with ASan and UBSan
+## asan           unit, tools, http, lifecycle with ASan (leaks too) and UBSan
 asan:
 	$(MAKE) BUILD=$(BUILD)/asan OPT="-O1 -g" SANITIZE="$(SAN)" unit \
 	    $(BUILD)/asan/reco

@@ -159,7 +159,7 @@ static reco_status_t
 folder_create(const char *dir, reco_error_t *err)
 {
     int    e;
-    char   path[RECO_PATH_MAX], *slash;
+    char   path[RECO_PATH_MAX], *slash, c;
 
     if ((size_t) snprintf(path, sizeof(path), "%s", dir) >= sizeof(path)) {
         return reco_error_set(err, RECO_LIMIT, "", "path is too long");
@@ -169,7 +169,7 @@ folder_create(const char *dir, reco_error_t *err)
         slash += strspn(slash, "/");
         slash += strcspn(slash, "/");
 
-        e = *slash;
+        c = *slash;
         *slash = '\0';
 
         if (mkdir(path, 0777) == -1 && errno != EEXIST) {
@@ -178,7 +178,7 @@ folder_create(const char *dir, reco_error_t *err)
                                   path, strerror(e));
         }
 
-        if (e == '\0') {
+        if (c == '\0') {
             break;
         }
         *slash = '/';

@@ -148,6 +148,10 @@ ngx_http_reco_log_exit_process(ngx_cycle_t *cycle)
 
     ngx_http_reco_log_drain(log);
 
+    free(log->buffer);
+    log->buffer = NULL;
+    log->size = 0;
+
     log->conf = NULL;
 }
 

@@ -141,6 +141,7 @@ for my $lie ([ size => $good->{size} - 1, qr/has $good->{size} bytes/ ],
 # and the last good one serves on.
 my $long = ($ENV{RECO_SLOW} // '') eq '1';
 my $whole = $n->read($file);
+my $before;
 
 sub refused {
     my ($name, $what, $text, $pattern) = @_;
@@ -151,7 +152,9 @@ sub refused {
         substr($n->error_log, $log) =~ /\[error\].*'[^']*\Q$name\E'/;
     }, 5);
     my @lines = grep { /\[error\]/ } split /\n/, substr $n->error_log, $log;
-    unlink $n->path("models/shop/$name");
+    # not this one: that it is gone would be another error, of the next look
+    unlink $before if defined $before;
+    $before = $n->path("models/shop/$name");
     return "$what: not refused" unless $seen;
     return "$what: @lines" unless @lines == 1 && $lines[0] =~ $pattern;
     return;

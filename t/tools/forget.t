@@ -23,7 +23,7 @@ use constant { SEC => 1000, MIN => 60_000, DAY => 86_400_000 };
 my $dir = folder();
 my $json = JSON::PP->new->utf8->canonical;
 my $t0 = 1_700_000_000_000;         # 2023-11-14T22:13:20Z
-my $kills = $ENV{RECO_SLOW} ? 100 : 8;
+my $kills = ($ENV{RECO_SLOW} // '') eq '1' ? 100 : 8;
 
 sub forget {
     my ($status, $out, $err) = reco('forget', '--json', @_);
