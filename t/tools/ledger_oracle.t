@@ -69,6 +69,7 @@ sub offset_at {
 
 # Decisions and rewards by the time at which they really were, from 0.
 sub random_records {
+    my $named = rand() < 0.2;           # every reward names its decision
     my @records;
 
     for my $n (1 .. 40) {
@@ -90,7 +91,7 @@ sub random_records {
             $facts{click} = 1 if rand() < 0.2;
             my %more = ((action => any(qw(A B B C))) x (rand() < 0.4),
                         (key => 'k' . between(1, 9)) x (rand() < 0.6));
-            my $by_id = !$customer || rand() < 0.6;
+            my $by_id = !$customer || $named || rand() < 0.6;
             %more = (%more, customer => $customer) if $customer;
             %more = (%more, session => $session)
                 if $customer && $session && rand() < 0.5;
