@@ -28,6 +28,7 @@ location = /known   { reco_reward    shop format=offers; }
 location = /cart    { reco_recommend cart format=cart; }
 location = /paid    { reco_reward    cart format=cart unknown=accept; }
 location = /state   { reco_agent     cart state; }
+location = /history { reco_agent     cart history; }
 location = /health  { reco_health    shop; }
 location = /length  { return 411; }
 location = /metrics { reco_status prometheus; }
@@ -501,6 +502,73 @@ for my $text (@texts) {
     $a = $n->request('POST', '/decide', qq({"features":{$key:$key},)
         . qq("actions":[$key,"A"],"cart":[$key],"exclude":[$key]}));
     is $a->{status}, 200, '... and a decision' or diag "$key: $a->{body}";
+}
+
+# ---- ids in every place that has one ---- #
+
+# By format: the members that hold an id, or a list of them ('[]'), in a right
+# request; '' is as good as none where it is so in that format.
+my %places = (
+    decide => [qw(customer session cart[] exclude[])],
+    reward => [qw(customer session key action items[])],
+    predict => [qw(customer_id)],
+    rewards => [qw(customer_id key? accepted_offer?)],
+    cart => [qw(customer_id session_id? cart_items[] out_of_stock[])],
+    paid => [qw(customer_id session_id? reward_id? action_type
+        recommended_products[])],
+);
+my %token_of = (reward => 'decision', rewards => 'decision_id',
+    paid => 'decision_id');
+
+sub with {
+    my ($route, $place, $text) = @_;
+    my ($member, $kind) = $place =~ /^(\w+)(\[\]|\?)?$/;
+    my $request = $json->decode(body($route, 'x'));
+    $request->{$member} = ($kind // '') eq '[]' ? [$text] : $text;
+    return $json->encode($request);
+}
+
+for my $route (@routes) {
+    my $c = $n->client;
+    my $ask = sub {
+        my $a = $c->request(verb($route), "/$route", with($route, @_)) // {};
+        return ($a->{status} // 0)
+            . (eval { JSON::PP->new->utf8->allow_nonref->decode($a->{body}) }
+                ? '' : ' and no JSON');
+    };
+    for my $place (@{ $places{$route} }) {
+        my @wrong = grep { $ask->($place, $_) ne '200' } @texts;
+        is scalar @wrong, 0, "/$route: $place holds any text"
+            or diag $json->encode(\@wrong);
+        @wrong = grep { $ask->($place, $_) ne '400' }
+            grep { length || $place !~ /\?$/ } @refused;
+        is scalar @wrong, 0, '... and none that is no id'
+            or diag $json->encode(\@wrong);
+    }
+    next unless $token_of{$route};
+    my @wrong = grep { $ask->($token_of{$route}, $_) ne '400' } @texts;
+    is scalar @wrong, 0, "/$route: none of them is a decision"
+        or diag $json->encode(\@wrong);
+}
+
+# and in a query's arguments
+my $h = $n->client;
+for my $name (qw(customer_id session_id action_type)) {
+    my (@wrong, @taken);
+    for my $format ('json', 'csv') {
+        for my $text (@texts, @refused) {
+            utf8::encode(my $bytes = $text);
+            my $arg = join '', map { sprintf '%%%02x', ord } split //, $bytes;
+            my $a = $h->request('GET', "/history?format=$format&$name=$arg");
+            my $good = $a->{status} == 400
+                || ($format eq 'csv' ? $a->{body} =~ /\Atimestamp,.*\r\n\z/s
+                    : eval { $json->decode($a->{body}) });
+            push @wrong, $text if !$good;
+            push @taken, $text if $a->{status} == 200;
+        }
+    }
+    is scalar @wrong, 0, "/history: $name is any text";
+    is scalar @taken, 2 * (@texts + 1), '... that is an id, or empty';
 }
 
 # ---- what is left of it ---- #
