@@ -45,7 +45,7 @@ static uint64_t ngx_http_reco_hash(ngx_http_reco_zone_t *zone,
     reco_str_t first, reco_str_t second);
 static ngx_http_reco_label_t *ngx_http_reco_label(ngx_http_reco_zone_t *zone,
     ngx_http_reco_label_t *labels, ngx_uint_t n, reco_str_t model,
-    reco_str_t text);
+    reco_str_t text, ngx_atomic_t *others);
 static void ngx_http_reco_fact_labels(ngx_http_reco_zone_t *zone,
     const reco_model_t *core);
 static ngx_http_reco_verified_t *ngx_http_reco_verified_slot(
@@ -295,7 +295,8 @@ ngx_http_reco_action_label(ngx_http_reco_model_t *model, reco_str_t action)
     name.len = model->name.len;
 
     label = ngx_http_reco_label(zone, zone->actions,
-                                NGX_HTTP_RECO_ACTION_LABELS, name, action);
+                                NGX_HTTP_RECO_ACTION_LABELS, name, action,
+                                NULL);
 
     return label - zone->actions;
 }
@@ -325,7 +326,7 @@ ngx_http_reco_count_fact(reco_str_t kind)
     if (zone) {
         label = ngx_http_reco_label(zone, zone->kinds,
                                     NGX_HTTP_RECO_KIND_LABELS, RECO_STR(""),
-                                    kind);
+                                    kind, &zone->client_kinds);
         (void) ngx_atomic_fetch_add(&label->count, 1);
     }
 }
@@ -406,11 +407,13 @@ ngx_http_reco_zone_facts(ngx_pool_t *pool, reco_count_t **counts, uint32_t *n)
 
 
 /* The label of (model, text), claimed where it is new; labels[0] ("other")
- * where all are taken. */
+ * where all are taken. 'others' counts the labels claimed with it, which are
+ * not to be more than half of them (but for what workers claim at once); NULL:
+ * no limit. */
 
 static ngx_http_reco_label_t *
 ngx_http_reco_label(ngx_http_reco_zone_t *zone, ngx_http_reco_label_t *labels,
-    ngx_uint_t n, reco_str_t model, reco_str_t text)
+    ngx_uint_t n, reco_str_t model, reco_str_t text, ngx_atomic_t *others)
 {
     uint64_t                hash;
     ngx_uint_t              i, at;
@@ -435,7 +438,13 @@ ngx_http_reco_label(ngx_http_reco_zone_t *zone, ngx_http_reco_label_t *labels,
         label = &labels[1 + (at + i) % (n - 1)];
 
         if (label->hash == 0) {
-            (void) ngx_atomic_cmp_set(&label->hash, 0, hash);
+            if (others && *others >= (n - 1) / 2) {
+                return labels;
+            }
+
+            if (ngx_atomic_cmp_set(&label->hash, 0, hash) && others) {
+                (void) ngx_atomic_fetch_add(others, 1);
+            }
         }
 
         if (label->hash != hash) {
@@ -526,8 +535,8 @@ ngx_http_reco_zone_generation(ngx_http_reco_model_t *model,
 }
 
 
-/* The kinds of fact that a model rewards have labels before any client names
- * another: one that makes kinds up cannot take them all. */
+/* The kinds of fact that a model rewards have labels, whatever kinds clients
+ * make up. */
 
 static void
 ngx_http_reco_fact_labels(ngx_http_reco_zone_t *zone, const reco_model_t *core)
@@ -537,7 +546,7 @@ ngx_http_reco_fact_labels(ngx_http_reco_zone_t *zone, const reco_model_t *core)
     for (i = 0; i < core->reward.nterms; i++) {
         (void) ngx_http_reco_label(zone, zone->kinds,
                                    NGX_HTTP_RECO_KIND_LABELS, RECO_STR(""),
-                                   core->reward.terms[i].fact);
+                                   core->reward.terms[i].fact, NULL);
     }
 }
 

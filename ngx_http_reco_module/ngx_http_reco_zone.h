@@ -151,6 +151,8 @@ struct ngx_http_reco_zone_s {
     /* 0 is "other" */
     ngx_http_reco_label_t       actions[NGX_HTTP_RECO_ACTION_LABELS];
     ngx_http_reco_label_t       kinds[NGX_HTTP_RECO_KIND_LABELS];
+    ngx_atomic_t                client_kinds;  /* of these, that no model
+                                                  rewards */
 
     ngx_http_reco_generation_t  served[NGX_HTTP_RECO_MODEL_LABELS];
     ngx_http_reco_verified_t    verified[NGX_HTTP_RECO_IDENTITIES];

@@ -592,7 +592,7 @@ for my $i (1 .. 200) {
 $metrics = $n->request('GET', '/metrics')->{body};
 my @kinds = $metrics =~ /^(reco_rewards_total\{.*)$/mg;
 cmp_ok @kinds, '>', 30, 'facts by their names';
-cmp_ok @kinds, '<=', 65, '... but not by all';
+cmp_ok @kinds, '<=', 32, '... but not by all';
 is scalar(grep { !/\A\w+\{kind="(?:[^"\\]|\\["\\n])*"\} \d+\z/ } @kinds), 0,
     '... each a line';
 my $sum = 0;

@@ -187,6 +187,27 @@ ok !exists $a->{headers}{'reco-unlogged'}, '... for decisions too';
 ok $n->stop, 'ends';
 $n->ok_log(allow => [qr/\[crit\].*reco: /]);
 
+# ---- kinds that clients make up leave room for those of models ---- #
+
+$n = Reco::Nginx->new(conf_http => "$http reco_log log;",
+    conf_server => $server)->start;
+my $c = $n->client;
+$c->request('PUT', '/accept', qq({"customer":"c","facts":{"made_up_$_":1}}))
+    for 1 .. 100;
+$n->publish(shop => { model => 'shop', version => '1',
+    actions => [{ id => 'A' }], reward => { bought_late => 1 } });
+ok $n->wait_generation(shop => 1), 'a model whose reward nobody has sent';
+$c->request('PUT', '/accept', qq({"customer":"c","facts":{"$_":1}}))
+    for 'bought_late', 'made_up_1', 'made_up_100', 'made_up_101';
+my %kinds = $n->request('GET', '/metrics')->{body}
+    =~ /^reco_rewards_total\{kind="(\w+)"\} (\d+)$/mg;
+is $kinds{bought_late}, 1, 'has its own count';
+is $kinds{made_up_1}, 2, 'made up kinds have one each';
+is $kinds{other}, 71, '... the first 31; the rest share one';
+is scalar keys %kinds, 33, '... and there are no more';
+ok $n->stop, 'ends';
+$n->ok_log;
+
 # ---- no log at all ---- #
 
 $n = Reco::Nginx->new(conf_http => $http, conf_server => $server)->start;
