@@ -104,7 +104,7 @@ parse_name(const char *name, segment_file_t *f)
     f->incarnation = (uint32_t) strtoul(dash - 8, &end, 16);
     f->node = strndup(name + 5, (size_t) (dash - 9 - (name + 5)));
 
-    return f->node != NULL;
+    return true;                        /* without memory: no node */
 }
 
 /* Of the segments, however they are named at the moment. */

@@ -168,14 +168,20 @@ tool_fail(const char *what, const reco_error_t *err)
 
 /* ---- memory ------------------------------------------------------------- */
 
+void
+tool_out_of_memory(void)
+{
+    tool_error("out of memory");
+    exit(1);
+}
+
 void *
 tool_realloc(void *p, size_t size)
 {
     void  *q = realloc(p, size ? size : 1);
 
     if (q == NULL) {
-        tool_error("out of memory");
-        exit(1);
+        tool_out_of_memory();
     }
 
     return q;
@@ -188,8 +194,7 @@ tool_alloc(size_t size)
     void  *p = calloc(1, size ? size : 1);
 
     if (p == NULL) {
-        tool_error("out of memory");
-        exit(1);
+        tool_out_of_memory();
     }
 
     return p;

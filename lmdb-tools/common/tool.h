@@ -18,6 +18,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 int cmd_baskets(int argc, char **argv);
 int cmd_batch(int argc, char **argv);
 int cmd_build(int argc, char **argv);
@@ -49,6 +53,7 @@ void tool_fail(const char *what, const reco_error_t *err);
 void tool_errno(const char *what, const char *path);
 
 /* Allocation that ends the program with a message when memory is out. */
+void tool_out_of_memory(void) __attribute__((noreturn));
 void *tool_alloc(size_t size);
 void *tool_realloc(void *p, size_t size);
 char *tool_strdup(const char *s);
@@ -173,5 +178,9 @@ bool tool_number_parse(reco_str_t text, double *number);
 bool tool_source_date(uint64_t *time_ms);
 /* The wall clock. */
 uint64_t tool_now_ms(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RECO_TOOL_H */

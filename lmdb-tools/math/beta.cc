@@ -11,6 +11,7 @@
  */
 
 #include "beta.h"
+#include "tool.h"
 
 #include <boost/math/quadrature/gauss.hpp>
 #include <boost/math/special_functions/beta.hpp>
@@ -19,6 +20,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <numeric>
 #include <vector>
 
@@ -513,7 +515,10 @@ beta_prior_fit(const beta_count_t *counts, size_t n, beta_t *prior)
     try {
         return fit_or_pool(counts, n, prior);
 
-    } catch (...) {
+    } catch (const std::bad_alloc &) {
+        tool_out_of_memory();
+
+    } catch (const std::exception &) {
         *prior = { BETA_WEAK_STRENGTH / 2, BETA_WEAK_STRENGTH / 2 };
         return BETA_FIT_DEGENERATE;
     }
@@ -531,7 +536,7 @@ beta_p_best(const beta_t *arms, size_t n, double *p, double *total,
         return p_best(arms, n, p, total, err);
 
     } catch (const std::bad_alloc &) {
-        return reco_error_set(err, RECO_NO_MEMORY, "", "out of memory");
+        tool_out_of_memory();
 
     } catch (const std::exception &e) {
         return reco_error_set(err, RECO_INVALID, "", "%s", e.what());

@@ -8,6 +8,7 @@
  */
 
 #include "normal.h"
+#include "tool.h"
 
 #include <boost/math/constants/constants.hpp>
 #include <boost/math/quadrature/gauss.hpp>
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <vector>
 
 namespace {
@@ -227,7 +229,10 @@ normal_p_best(const double *mean, const double *sd, size_t n, double *p)
     try {
         return p_best(mean, sd, n, p);
 
-    } catch (...) {
+    } catch (const std::bad_alloc &) {
+        tool_out_of_memory();
+
+    } catch (const std::exception &) {
         return false;
     }
 }

@@ -18,7 +18,7 @@ extern "C" {
  * the integral of f_i times the product of the other F_j, within 1e-9, and
  * normalised to the sum 1. sd is positive for all, or 0 for all: then the
  * greatest means share evenly. False where something is not finite, some sd
- * are 0 and others not, or memory is out. */
+ * are 0 and others not. Ends the program when memory is out. */
 bool normal_p_best(const double *mean, const double *sd, size_t n, double *p);
 
 #ifdef __cplusplus

@@ -20,7 +20,23 @@ my $n = Reco::Nginx->new(
     conf_server => 'location = /decide { reco_recommend shop; }'
         . ' location = /status { reco_status json; }');
 
-my $good = publish($n);
+# With customers, so that it has more than a few pages.
+my $customers = $n->write('customers.csv', "customer,age\n"
+    . join '', map { "c$_,30\n" } 1 .. 2000);
+
+sub shop {
+    return build(spec(features => [ { name => 'age', type => 'number',
+        from => [ 'customer' ] } ], columns => { customer => 'customer' }, @_),
+        '--customers', $customers);
+}
+
+sub publish_shop {
+    my ($n, @o) = @_;
+    $n->tool_run('publish', shop(@o), '--to', $n->folder('models/shop'));
+    return decode_json($n->read('models/shop/current.json'));
+}
+
+my $good = publish_shop($n);
 my $file = "models/shop/$good->{file}";
 
 sub manifest {
@@ -77,6 +93,17 @@ one_error('empty', qr/'empty.mdb': not a reco snapshot/, sub {
 one_error('no manifest any more', qr/current\.json': No such file/, sub {
     unlink $n->path('models/shop/current.json');
 });
+
+one_error('a manifest that is a fifo', qr/current\.json is not a regular/, sub {
+    POSIX::mkfifo($n->path('models/shop/current.json'), 0644) or die $!;
+});
+
+one_error('a manifest that is a folder', qr/current\.json is not a regular/,
+    sub {
+    unlink $n->path('models/shop/current.json');
+    mkdir $n->path('models/shop/current.json') or die $!;
+});
+rmdir $n->path('models/shop/current.json') or die $!;
 
 one_error('no JSON', qr/'current.json': line 1, column 12: /, sub {
     $n->write('models/shop/current.json', '{"file": "x"');
@@ -192,7 +219,7 @@ sub foreign {
 }
 
 SKIP: {
-    skip 'needs xxhsum', 9 if !grep { -x "$_/xxhsum" } split /:/, $ENV{PATH};
+    skip 'needs xxhsum', 15 if !grep { -x "$_/xxhsum" } split /:/, $ENV{PATH};
 
     one_error('other schema', qr/format|schema/, sub {
         # the number of the format, in meta, twice the one that is known
@@ -207,6 +234,12 @@ SKIP: {
         $text =~ s/\x04\x00meta/\x04\x00atem/ or die 'no meta';
         foreign('foreign.mdb', $text);
     });
+    one_error('of another model', qr/'other.mdb' is of model 'other'/, sub {
+        my $other = shop(model => 'other');
+        foreign('other.mdb', do { local (@ARGV, $/) = $other; <> });
+    });
+    one_error('cut off, and its manifest too', qr/it is cut off: \d+ bytes/,
+        sub { foreign('half.mdb', substr $whole, 0, length($whole) / 2) });
     one_error('no LMDB', qr/no LMDB header/, sub {
         foreign('text.mdb', "id,name\n" x 4096);
     });
@@ -214,11 +247,10 @@ SKIP: {
 
 # ---- what comes late is taken up without another manifest ----------------- #
 
-my $second = publish($n, version => '2.0.0');
+my $second = publish_shop($n, version => '2.0.0');
 is $second->{generation}, 3, 'published above the generation that was refused';
 cmp_ok generation_soon($n, 3), '<', 5, 'and served after all that was refused';
 
-my $customers = $n->write('customers.csv', "customer,age\nc1,30\n");
 my $secret = $n->write('secret', 'hash ' . '5a' x 32 . "\nsign k "
     . 'c3' x 32 . "\n");
 my ($line) = errors_after(sub {
@@ -258,7 +290,7 @@ ok $fallback->{fallback}, 'and marked';
 $n->start;
 is decide($n)->{generation}, 0, 'started with a bad snapshot';
 
-publish($n, version => '6.0.0');
+publish_shop($n, version => '6.0.0');
 cmp_ok generation_soon($n, decode_json(
     $n->read('models/shop/current.json'))->{generation}), '<', 5,
     'a good one heals it';
@@ -294,5 +326,40 @@ for my $case ([ 'a missing one', { file => 'gone.mdb' }, 'gone.mdb' ],
 
 ok $n->stop, 'stop';
 $n->ok_log;
+
+# ---- changed while a thread reads it -------------------------------------- #
+
+SKIP: {
+    my $hang = $n->path('log/hang');
+    my $library = slow_reads($hang);
+    skip 'no library to make the disk hang with', 7 if !$library;
+
+    my $m = Reco::Nginx->new(
+        conf_http => 'reco_zone reco:2m; reco_model shop models/shop'
+            . ' check=100ms; reco_log log;',
+        conf_server => 'location = /decide { reco_recommend shop; }'
+            . ' location = /status { reco_status json; }');
+    publish_shop($m);
+    {
+        local $ENV{LD_PRELOAD} = $library;
+        $m->start;
+    }
+
+    is decide($m)->{generation}, 1, 'served before it is slow';
+    $n->write('log/hang', '');
+    my $new = $m->path('models/shop/'
+        . publish_shop($m, version => '2.0.0')->{file});
+    ok $m->wait_for(sub { -e "$hang.reached" }), 'a thread reads, slowly';
+    is decide($m)->{generation}, 1, 'answers do not wait for it';
+    utime 1, 1, $new or die $!;
+    is counter($m, 'errors', 'snapshot'), 0, 'no word of it yet';
+    unlink $hang;
+    ok $m->wait_for(sub {
+        $m->error_log =~ /\[error\].*\.mdb' changed while it was read/;
+    }), 'what it read is not what is there now: not believed';
+    cmp_ok generation_soon($m, 2), '<', 10, 'the next look believes it';
+    ok $m->stop, 'stop';
+    $m->ok_log;
+}
 
 done_testing;

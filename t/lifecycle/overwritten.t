@@ -50,8 +50,10 @@ for my $case ([ 'cut off', sub { '' } ],
     [ 'another text', sub { "id,name\n" x 1000 } ],
     [ 'a damaged copy', sub { my $t = shift; substr($t, 9000, 1) ^= "\x01";
         $t } ],
+    [ 'a damaged copy that keeps its time', sub { my $t = shift;
+        substr($t, 9000, 1) ^= "\x01"; $t }, 1 ],
     [ 'half of it', sub { substr $_[0], 0, length($_[0]) / 2 } ]) {
-    my ($name, $change) = @$case;
+    my ($name, $change, $keep_time) = @$case;
     my $whole = $n->read("models/shop/$good->{file}");
 
     $n->start;
@@ -59,7 +61,9 @@ for my $case ([ 'cut off', sub { '' } ],
     my ($worker) = $n->worker_pids;
     my ($deaths, $log) = (deaths(), length $n->error_log);
 
+    my @times = (stat $file)[8, 9];
     overwrite($change->($whole));
+    utime(@times, $file) or die $! if $keep_time;
     decide($n, "c$_") for map { 97 * $_ % 2000 + 1 } 1 .. 30;
     $n->wait_for(sub { my ($pid) = $n->worker_pids; $pid });
 

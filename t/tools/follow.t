@@ -349,20 +349,6 @@ is(end($f), 0, 'the end');
 is(slurp($f->{err}), "reco: warning: a clock was set: the log is read again "
    . "from its beginning\n", '... which is told');
 
-# A reward that another machine's clock put half a minute before its decision
-# stays as long as that.
-my $edge = "$dir/edge";
-$s = live_segment($edge, 0);
-append($s, reward(1, $t0 - 20 * SEC, { click => 1 }),
-       shown(1, $t0 + 10 * SEC, 'A'));
-$f = follow($edge, "$edge.to", '--window', '1h');
-line($f, sub { 1 });
-append($s, shown(2, $t0 + 1 * HOUR, 'A'));
-is(line($f, sub { $_[0]{records} == 3 })->{decisions}, 2, 'a window of an hour');
-is(inspect("$edge.to")->{training}{log}{rewarded}, 1,
-   '... to which a reward from just before it belongs');
-is(end($f), 0, 'the end');
-
 # ---- a campaign, followed and forgotten ----
 
 # 20 decisions of each action a day. A's are rewarded 8 times in 20; B's 4

@@ -333,6 +333,46 @@ test_hostile_databases(void **state)
     assert_true(opened >= 38);
 }
 
+/* The small database with every bit turned, and cut off everywhere: an address
+ * has two capital letters or nothing. */
+static void
+test_damaged(void **state)
+{
+    char          path[] = "/tmp/reco-geo-t.XXXXXX", bytes[1024];
+    FILE         *f;
+    size_t        n, len, i;
+    reco_geo_t   *geo;
+    reco_error_t  err;
+
+    (void) state;
+
+    close(mkstemp(path));
+    write_database(path, "\xe1\x4c" "country_code\x42" "DE", 17);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    len = fread(bytes, 1, sizeof(bytes), f);
+    assert_in_range(len, 200, sizeof(bytes) - 1);
+    fclose(f);
+
+    for (i = 0; i < 8 * len + len; i++) {
+        n = i < 8 * len ? len : i - 8 * len;
+        bytes[i / 8 % len] ^= (char) (i < 8 * len ? 1 << i % 8 : 0);
+        f = fopen(path, "w");
+        assert_non_null(f);
+        assert_int_equal(fwrite(bytes, 1, n, f), n);
+        assert_int_equal(fclose(f), 0);
+        bytes[i / 8 % len] ^= (char) (i < 8 * len ? 1 << i % 8 : 0);
+
+        if (reco_geo_open(path, &geo, &err) == RECO_OK) {
+            assert_int_equal(n, len);
+            look_around(geo);
+            reco_geo_close(geo);
+        }
+    }
+
+    unlink(path);
+}
+
 static void
 test_refused(void **state)
 {
@@ -369,6 +409,7 @@ main(void)
         cmocka_unit_test(test_other_databases),
         cmocka_unit_test(test_flat_schema),
         cmocka_unit_test(test_hostile_databases),
+        cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_refused),
     };
 

@@ -16,7 +16,7 @@ use Time::HiRes qw(sleep time);
 use Reco::Nginx;
 
 our @EXPORT = qw(spec build publish status counter decide generation_soon
-    begin_load end_load slow_disk);
+    begin_load end_load slow_disk slow_reads);
 
 my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $slow = $ENV{RECO_SLOW} || 1;
@@ -141,10 +141,7 @@ sub end_load {
 # file exists, or undef where that cannot be had.
 sub slow_disk {
     my ($file) = @_;
-    return undef if $ENV{RECO_VALGRIND};
-    my $base = "$scratch/slow" . ++$built;
-    open my $f, '>', "$base.c" or return undef;
-    print {$f} <<"C";
+    return _slow(<<"C");
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <unistd.h>
@@ -168,6 +165,44 @@ fsync(int fd)
     return ((int (*)(int)) dlsym(RTLD_NEXT, "fsync"))(fd);
 }
 C
+}
+
+# The same for large reads at the end of a file, by pread(); FILE.reached says
+# that there is one.
+sub slow_reads {
+    my ($file) = @_;
+    return _slow(<<"C");
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
+ssize_t
+pread(int fd, void *to, size_t n, off_t at)
+{
+    ssize_t  rc;
+
+    rc = ((ssize_t (*)(int, void *, size_t, off_t))
+          dlsym(RTLD_NEXT, "pread"))(fd, to, n, at);
+    while (n > 65536 && rc == 0 && access("$file", F_OK) == 0) {
+        close(open("$file.reached", O_WRONLY | O_CREAT, 0644));
+        usleep(10000);
+    }
+    return rc;
+}
+ssize_t
+pread64(int fd, void *to, size_t n, off_t at)
+{
+    return pread(fd, to, n, at);
+}
+C
+}
+
+sub _slow {
+    my ($source) = @_;
+    return undef if $ENV{RECO_VALGRIND};
+    my $base = "$scratch/slow" . ++$built;
+    open my $f, '>', "$base.c" or return undef;
+    print {$f} $source;
     close $f;
     my $cc = $ENV{CC} || 'cc';
     qx($cc -shared -fPIC -o $base.so $base.c -ldl 2>&1);
