@@ -147,6 +147,7 @@ for (1 .. 60) {
 my $steps = counter($n, 'events', 'log_clock_steps');
 cmp_ok $steps, '>=', 16, 'the first steps each begin a segment';
 cmp_ok $steps, '<=', 18 + time - $began, 'then one a second';
+note "60 steps, $steps segments begun";
 ok $n->stop, 'stop';
 is_deeply [ map { $_->{seq} } records($n) ], [ 1 .. 60 ], 'nothing is lost';
 $n->ok_log;

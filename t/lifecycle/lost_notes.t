@@ -112,6 +112,9 @@ sub all_noted {
     is scalar $n->rewards, $seen{$n}{200} // 0, "$name: their rewards, too";
     is_deeply [ grep { !in_time($log, $_) } @{ $seen{$n}{unlogged} } ], [],
         "$name: the notes say when it was";
+    note sprintf '%s: %d numbers, %d missing, %d notes of %d decisions and'
+        . ' %d rewards', $name, $log->{last}, scalar @{ $log->{missing} },
+        scalar @{ $log->{notes} }, map { sum($log, $_) } qw(decisions rewards);
     return $log;
 }
 
