@@ -22,7 +22,6 @@
 #define NGX_HTTP_RECO_LOG_BUFFER    65536
 #define NGX_HTTP_RECO_LOG_TURN      (1024 * 1024)
 #define NGX_HTTP_RECO_LOG_RETRY     1000
-#define NGX_HTTP_RECO_LOG_COMPLAIN  60000
 #define NGX_HTTP_RECO_LOG_REDRAWS   4
 
 
@@ -35,8 +34,6 @@ static ngx_int_t ngx_http_reco_log_write(ngx_http_reco_log_t *log);
 static ngx_int_t ngx_http_reco_log_append(ngx_http_reco_log_t *log);
 static ngx_int_t ngx_http_reco_log_try(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_mark(ngx_http_reco_log_t *log);
-static ngx_uint_t ngx_http_reco_log_told(ngx_http_reco_log_t *log,
-    const char *message);
 static void ngx_http_reco_log_check_link(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_link(ngx_queue_t *queue,
     ngx_http_reco_wait_t *wait);
@@ -627,75 +624,6 @@ ngx_http_reco_log_check_link(ngx_http_reco_log_t *log)
     (void) close(log->segment.fd);
     log->segment.fd = -1;
     ngx_http_reco_log_close(log);
-}
-
-
-void
-ngx_http_reco_log_failed(ngx_http_reco_log_t *log,
-    ngx_http_reco_counter_e counter, const char *what, reco_error_t *error)
-{
-    ngx_http_reco_count(counter);
-
-    if (ngx_http_reco_log_told(log, error->message)) {
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_CRIT, log->cycle->log, 0,
-                  "reco: event log in \"%V\": %s: %s; "
-                  "%ui record(s) lost so far",
-                  &log->conf->path, what, error->message, log->nlost);
-
-    log->told = 1;
-}
-
-
-/*
- * Whether a person was told of this cause within the last minute. A cause is
- * what a message ends in, the system's words; more causes than there is room
- * for wait for the oldest one's minute.
- */
-
-static ngx_uint_t
-ngx_http_reco_log_told(ngx_http_reco_log_t *log, const char *message)
-{
-    uint32_t                hash;
-    u_char                 *words, *colon;
-    ngx_uint_t              i;
-    ngx_http_reco_cause_t  *cause, *free;
-
-    words = (u_char *) message;
-
-    while ((colon = ngx_strstrn(words, ": ", 1)) != NULL) {
-        words = colon + 2;
-    }
-
-    hash = ngx_crc32_short(words, ngx_strlen(words));
-    free = NULL;
-
-    for (i = 0; i < NGX_HTTP_RECO_LOG_CAUSES; i++) {
-        cause = &log->causes[i];
-
-        if (!cause->used
-            || ngx_current_msec - cause->told_at >= NGX_HTTP_RECO_LOG_COMPLAIN)
-        {
-            free = cause;
-            continue;
-        }
-
-        if (cause->hash == hash) {
-            return 1;
-        }
-    }
-
-    if (free == NULL) {
-        return 1;
-    }
-
-    free->hash = hash;
-    free->told_at = ngx_current_msec;
-    free->used = 1;
-
-    return 0;
 }
 
 

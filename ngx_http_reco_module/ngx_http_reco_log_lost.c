@@ -1,8 +1,8 @@
 /*
  * ngx_http_reco_log_lost.c - what the event log knows of itself: which records
- * it could not write, which it notes in the log when that is written again,
- * and how the clock that the records' times are of stands to the monotonic
- * one, which a segment's header says.
+ * it could not write, which it notes in the log when that is written again;
+ * what a person is told of failures; how the clock that the records' times are
+ * of stands to the monotonic one, which a segment's header says.
  *
  * A record is in the log, or in 'buffered', which becomes lost where the
  * buffer cannot be written, or in 'lost', of which the next note tells; so a
@@ -12,6 +12,8 @@
 #include "ngx_http_reco_log.h"
 
 
+#define NGX_HTTP_RECO_LOG_COMPLAIN    60000
+
 #define NGX_HTTP_RECO_LOG_STEP        1000
 #define NGX_HTTP_RECO_LOG_STEP_EVERY  1000
 #define NGX_HTTP_RECO_LOG_STEP_BURST  16
@@ -19,6 +21,8 @@
 #define NGX_HTTP_RECO_BOOT_ID  "/proc/sys/kernel/random/boot_id"
 
 
+static ngx_uint_t ngx_http_reco_log_told(ngx_http_reco_log_t *log,
+    const char *message);
 static int64_t ngx_http_reco_log_offset(void);
 
 
@@ -90,6 +94,77 @@ ngx_http_reco_log_note(ngx_http_reco_log_t *log)
     log->used += reco_buf_len(&b);
 
     ngx_http_reco_lost_move(&log->buffered, &log->lost);
+}
+
+
+/* ---- what a person is told ---- */
+
+void
+ngx_http_reco_log_failed(ngx_http_reco_log_t *log,
+    ngx_http_reco_counter_e counter, const char *what, reco_error_t *error)
+{
+    ngx_http_reco_count(counter);
+
+    if (ngx_http_reco_log_told(log, error->message)) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_CRIT, log->cycle->log, 0,
+                  "reco: event log in \"%V\": %s: %s; "
+                  "%ui record(s) lost so far",
+                  &log->conf->path, what, error->message, log->nlost);
+
+    log->told = 1;
+}
+
+
+/*
+ * Whether a person was told of this cause within the last minute. A cause is
+ * what a message ends in, the system's words; more causes than there is room
+ * for wait for the oldest one's minute.
+ */
+
+static ngx_uint_t
+ngx_http_reco_log_told(ngx_http_reco_log_t *log, const char *message)
+{
+    uint32_t                hash;
+    u_char                 *words, *colon;
+    ngx_uint_t              i;
+    ngx_http_reco_cause_t  *cause, *free;
+
+    words = (u_char *) message;
+
+    while ((colon = ngx_strstrn(words, ": ", 1)) != NULL) {
+        words = colon + 2;
+    }
+
+    hash = ngx_crc32_short(words, ngx_strlen(words));
+    free = NULL;
+
+    for (i = 0; i < NGX_HTTP_RECO_LOG_CAUSES; i++) {
+        cause = &log->causes[i];
+
+        if (!cause->used
+            || ngx_current_msec - cause->told_at >= NGX_HTTP_RECO_LOG_COMPLAIN)
+        {
+            free = cause;
+            continue;
+        }
+
+        if (cause->hash == hash) {
+            return 1;
+        }
+    }
+
+    if (free == NULL) {
+        return 1;
+    }
+
+    free->hash = hash;
+    free->told_at = ngx_current_msec;
+    free->used = 1;
+
+    return 0;
 }
 
 
