@@ -123,7 +123,8 @@ ngx_http_reco_log_room_take_header(ngx_http_reco_log_t *log)
 }
 
 
-/* Closes the segment, so that it can be taken away. */
+/* Closes the segment, so that it can be taken away. (Where there is none, to
+ * close would fail those who wait for the last one's sync.) */
 
 static void
 ngx_http_reco_log_room_full(ngx_http_reco_log_t *log)
@@ -137,7 +138,10 @@ ngx_http_reco_log_room_full(ngx_http_reco_log_t *log)
 
     ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_FULL, "cannot write",
                              &error);
-    ngx_http_reco_log_close(log);
+
+    if (log->segment.fd != -1) {
+        ngx_http_reco_log_close(log);
+    }
 
     log->failing = 1;
     log->failed_at = ngx_current_msec;
@@ -300,9 +304,10 @@ ngx_http_reco_log_room_done(ngx_event_t *ev)
         return;
     }
 
-    if (look->status == RECO_LIMIT || log->refused
-        || (log->conf->drop
-            && log->room->bytes > (ngx_atomic_uint_t) log->conf->max))
+    if (look->status == RECO_LIMIT
+        || (log->conf->max
+            && log->room->bytes + log->refused
+               > (ngx_atomic_uint_t) log->conf->max))
     {
         ngx_http_reco_log_room_soon(log);
 

@@ -137,6 +137,43 @@ sub fill_up {
     return $file;
 }
 
+# ---- full=stop: what waits for its sync is not told to be lost --------------- #
+
+SKIP: {
+    $n = server('segment=4k max=64k sync=always');
+    my $hang = $n->path('hang');
+    my $preload = slow_disk($hang)
+        or skip 'no disk that hangs', 4;
+    {
+        local $ENV{LD_PRELOAD} = $preload;
+        $n->start;
+    }
+    while (bytes($n) < $MAX - 1500) { decide($n, 'c' x 200) }
+    open my $f, '>', $hang or die $!;
+    close $f;
+    my @clients = map { $n->client } 1 .. 30;
+    $_->send("GET /decide?customer=c HTTP/1.1\r\nHost: a\r\n\r\n")
+        for @clients;
+    ok $n->wait_for(sub {
+        $n->request('GET', '/health');
+        counter($n, 'errors', 'log_full') >= 2;
+    }, 15),
+        'stop, sync: full, while records wait for their sync';
+    unlink $hang;
+    my (%marked, %ids);
+    for (@clients) {
+        my $a = $_->response or next;
+        my $id = decode_json($a->{body})->{decision};
+        $ids{$id} = $a->{headers}{'reco-unlogged'} ? 1 : 0;
+    }
+    is scalar(keys %ids), 30, 'stop, sync: each is answered';
+    ok $n->stop, 'stop, sync: the end';
+    my %there = map { $_ => 1 } ids($n);
+    is scalar(grep { $ids{$_} == ($there{$_} // 0) } keys %ids), 0,
+        'stop, sync: those are marked that are not in the log';
+    $n->ok_log(allow => [ $full ]);
+}
+
 # ---- full=stop: exact, however many write and whatever is taken away -------- #
 
 $n = server('segment=4k age=200ms max=64k', workers => 2);
