@@ -16,6 +16,7 @@
 
 #define NGX_HTTP_RECO_LOG_LOOK       10000
 #define NGX_HTTP_RECO_LOG_LOOK_SOON  1000
+#define NGX_HTTP_RECO_LOG_OVER       5000
 
 
 static void ngx_http_reco_log_room_full(ngx_http_reco_log_t *log);
@@ -362,7 +363,7 @@ ngx_http_reco_log_room_tell(ngx_http_reco_log_t *log)
 }
 
 
-/* Looks did not get below max for a second: what is held for a moment, or waits
+/* Looks did not get below max for seconds: what is held for a moment, or waits
  * for its sync, is no failure. */
 
 static void
@@ -390,7 +391,7 @@ ngx_http_reco_log_room_over(ngx_http_reco_log_t *log)
         return;
     }
 
-    if (ngx_current_msec - since < NGX_HTTP_RECO_LOG_LOOK_SOON) {
+    if (ngx_current_msec - since < NGX_HTTP_RECO_LOG_OVER) {
         return;
     }
 
