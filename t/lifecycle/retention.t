@@ -119,11 +119,14 @@ is scalar(grep { $_ eq $a->{decision} } ids($n)), 1, 'stop: and is logged';
 like $n->error_log, qr/event log is written again, [1-9]\d* record\(s\) lost/,
     'stop: told';
 
-# what was there before counts, from the first record on
+# what was there before counts, from the first record on, though nobody can look
+open my $looking, '<', $n->path('log/.reco-log') or die $!;
+flock $looking, LOCK_EX or die $!;
 fill_up($n->path('log/reco-edge-00000001-000000.ndjson'), $MAX - bytes($n) - 10);
 $n->start;
 is decide($n)->{unlogged}, 1, 'stop: what an earlier nginx left counts';
 cmp_ok bytes($n), '<=', $MAX, 'stop: from the first record on';
+close $looking;
 ok $n->stop, 'stop: the end of it';
 $n->ok_log(allow => [ $full ]);
 
