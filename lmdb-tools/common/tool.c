@@ -11,7 +11,6 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -200,24 +199,17 @@ tool_alloc(size_t size)
     return p;
 }
 
-static atomic_bool  json_lost;
-
+/* jansson passes over what there is no memory for, and says nothing. */
 static void *
 json_alloc(size_t size)
 {
     void  *p = malloc(size);
 
     if (p == NULL) {
-        atomic_store(&json_lost, true);
+        tool_out_of_memory();
     }
 
     return p;
-}
-
-bool
-tool_json_is_whole(void)
-{
-    return !atomic_load(&json_lost);
 }
 
 char *
@@ -258,6 +250,7 @@ tool_parse(const struct argp *argp, const char *name, int argc, char **argv,
     char  *saved = argv[0];
 
     json_set_alloc_funcs(json_alloc, free);
+    tool_cxx_memory();
 
     snprintf(title, sizeof(title), "reco %s", name);
     argv[0] = title;            /* what argp puts before its messages */

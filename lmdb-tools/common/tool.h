@@ -54,6 +54,8 @@ void tool_errno(const char *what, const char *path);
 
 /* Allocation that ends the program with a message when memory is out. */
 void tool_out_of_memory(void) __attribute__((noreturn));
+/* From here on the same goes for what is written in C++. */
+void tool_cxx_memory(void);
 void *tool_alloc(size_t size);
 void *tool_realloc(void *p, size_t size);
 char *tool_strdup(const char *s);
@@ -103,10 +105,6 @@ bool tool_output_differs(const char *path, const char *other);
 bool tool_output_is_no_log(const char *path, const char *log_dir);
 /* Removes the temporary file of an output that was not committed. */
 void tool_output_abandon(tool_output_t *o);
-
-/* jansson's functions pass over a member that there is no memory for: whether
- * that has not happened. */
-bool tool_json_is_whole(void);
 
 /* A file of that name is removed when a signal or exit() ends the program. The
  * name is not copied; while it is empty, there is no file yet. */

@@ -273,15 +273,24 @@ sync_folder(const char *path)
     return rc == 0;
 }
 
+/* A write that failed long ago left no errno; what the next one meets tells
+ * why. The file is lost anyway. */
 static bool
 flush(FILE *file)
 {
-    if (ferror(file)) {
-        errno = EIO;
-        return false;
+    if (!ferror(file)) {
+        return fflush(file) == 0;
     }
 
-    return fflush(file) == 0;
+    errno = 0;
+    if (putc('\n', file) != EOF) {
+        (void) fflush(file);
+    }
+    if (errno == 0) {
+        errno = EIO;
+    }
+
+    return false;
 }
 
 bool

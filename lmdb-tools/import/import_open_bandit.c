@@ -65,6 +65,7 @@ typedef struct {
     reco_id_source_t     ids;
     reco_segment_t       segment;
     reco_features_t      features;
+    char                 open_path[2048];   /* the segment's, while written */
     reco_mask_t          all;
     char                *buffer;
     reco_buf_t           buf;
@@ -473,19 +474,15 @@ write_row(bandit_t *b, const tool_csv_t *csv, const reco_str_t *fields,
 static void
 undo(bandit_t *b, bool made_dir)
 {
-    char  path[2048];
-
     if (b->segment.fd >= 0) {
         close(b->segment.fd);
         b->segment.fd = -1;
     }
-    if (b->segment.name[0] != '\0') {
-        snprintf(path, sizeof(path), "%s/%s", b->dir, b->segment.name);
-        unlink(path);
-    }
+    unlink(b->open_path);
     if (made_dir) {
         rmdir(b->dir);
     }
+    tool_temp_forget(b->open_path);
 }
 
 static bool
@@ -534,10 +531,17 @@ write_log(bandit_t *b)
         return false;
     }
 
+    /* half an import is none, also where a signal ends it */
+    snprintf(b->open_path, sizeof(b->open_path), "%s/%s", b->dir,
+             b->segment.name);
+    tool_temp_remember(b->open_path);
+
     if (!write_segment(b)) {
         undo(b, made_dir);
         return false;
     }
+
+    tool_temp_forget(b->open_path);
 
     return true;
 }

@@ -178,6 +178,9 @@ check_and_exit(const char *path, bool all, int to)
 
     limit_time(path);
 
+    /* the core says itself that there is no memory; exit() is the parent's */
+    json_set_alloc_funcs(malloc, free);
+
     err.position = RECO_NO_POSITION;
     err.status = reco_snapshot_open(path, NULL, &s, &err);
     if (err.status == RECO_OK && all) {

@@ -352,11 +352,8 @@ finish(train_t *t, const char *out)
         parent = reco_snapshot_info(t->base)->generation;
     }
 
-    /* jansson leaves out what there is no memory for */
-    if (text == NULL || !tool_json_is_whole()) {
-        tool_error("out of memory");
-        free(text);
-        return false;
+    if (text == NULL) {
+        tool_out_of_memory();
     }
 
     tool_temp_remember(reco_builder_temp(t->builder));
