@@ -190,9 +190,11 @@ ngx_http_reco_log_job_done(ngx_event_t *ev)
         ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_SYNC,
                                  "cannot sync", &job->error);
 
-        /* After a failed sync the kernel may have dropped the pages: what
+        /* After a failed sync the kernel may have dropped the pages, also of
+         * what was written meanwhile, and a later sync does not say so: what
          * comes next goes to another file. */
         ngx_http_reco_log_close(log);
+        ngx_http_reco_log_move(&log->syncing, &log->unsynced);
 
     } else if (log->segment.fd != -1
                && ngx_strcmp(log->segment.name, job->segment.name) == 0)
