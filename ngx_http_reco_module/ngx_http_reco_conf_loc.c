@@ -139,7 +139,10 @@ ngx_http_reco_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         rlcf->prometheus = 1;
 
     } else if (ngx_strcmp(value[1].data, "json") != 0) {
-        return ngx_http_reco_invalid(cf, &value[1]);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be "
+                           "\"prometheus\" or \"json\"", &value[1]);
+        return NGX_CONF_ERROR;
     }
 
     return ngx_http_reco_set_handler(cf, rlcf, ngx_http_reco_status_handler,
@@ -207,7 +210,11 @@ ngx_http_reco_set_agent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         rlcf->agent = NGX_HTTP_RECO_AGENT_HISTORY;
 
     } else {
-        return ngx_http_reco_invalid(cf, &value[2]);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be "
+                           "\"metrics\", \"state\" or \"history\"",
+                           &value[2]);
+        return NGX_CONF_ERROR;
     }
 
     if (cf->args->nelts == 4
@@ -279,7 +286,8 @@ ngx_http_reco_format_arg(ngx_conf_t *cf, ngx_str_t *arg,
 
     if (rlcf->format == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown reco format in \"%V\"", arg);
+                           "unknown reco format in \"%V\", it must be "
+                           "\"native\", \"offers\" or \"cart\"", arg);
         return NGX_ERROR;
     }
 

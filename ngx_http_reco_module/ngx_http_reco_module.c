@@ -299,7 +299,8 @@ ngx_http_reco_init_models(ngx_conf_t *cf, ngx_http_reco_main_conf_t *rmcf)
 
         if (model[i].dir.len == 0) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown reco model \"%V\" in %s:%ui",
+                          "unknown reco model \"%V\": no \"reco_model\" "
+                          "has this name, in %s:%ui",
                           &model[i].name, model[i].file, model[i].line);
             return NGX_CONF_ERROR;
         }

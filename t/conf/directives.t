@@ -151,7 +151,8 @@ for my $use ('reco_recommend shop', 'reco_reward shop', 'reco_health shop',
     'reco_decide shop')
 {
     refuses "$use without a model", 'reco_zone z:1m;', location("$use;"),
-        'unknown reco model "shop" in .*nginx\.conf:\d+';
+        'unknown reco model "shop": no "reco_model" has this name, in '
+        . '.*nginx\.conf:\d+';
 }
 refuses 'a fallback without a model', 'reco_fallback shop A;', '',
     'unknown reco model "shop"';
@@ -161,7 +162,8 @@ refuses 'a fallback without a model', 'reco_fallback shop A;', '',
 refuses 'reco_agent of nothing', $model, location('reco_agent shop;'),
     'invalid number of arguments';
 refuses 'reco_agent of something else', $model,
-    location('reco_agent shop memory;'), 'invalid parameter "memory"';
+    location('reco_agent shop memory;'),
+    'invalid parameter "memory", it must be "metrics", "state" or "history"';
 refuses 'reco_agent of a format without one', $model,
     location('reco_agent shop state format=native;'),
     'format "native" has no "reco_agent"';
@@ -233,7 +235,9 @@ refuses "reco_body_max $_", "reco_body_max $_;", '',
 refuses 'reco_explain maybe', 'reco_explain maybe;', '', 'invalid value';
 
 refuses 'an unknown format', $model,
-    location('reco_recommend shop format=soap;'), 'unknown reco format';
+    location('reco_recommend shop format=soap;'),
+    'unknown reco format in "format=soap", it must be "native", "offers" or '
+    . '"cart"';
 refuses 'answer=names of native', $model,
     location('reco_recommend shop answer=names;'), 'no "answer=names"';
 refuses 'an unknown answer', $model,
@@ -242,7 +246,7 @@ refuses 'an unknown answer', $model,
 refuses 'an unknown unknown', $model, location('reco_reward shop unknown=x;'),
     'invalid parameter "unknown=x"';
 refuses 'an unknown status', '', location('reco_status xml;'),
-    'invalid parameter "xml"';
+    'invalid parameter "xml", it must be "prometheus" or "json"';
 refuses 'an unknown health', $model, location('reco_health shop x;'),
     'invalid parameter "x"';
 refuses "reco_decide $_", "$model reco_decide shop $_;", '',
