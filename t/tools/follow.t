@@ -337,17 +337,88 @@ whole_segment($clocks, 'edge-1', 1, 1, [$t0 + 3 * MIN + DAY, $t0 + DAY, 'b'],
     shown(4, $t0 + 4 * MIN + DAY, 'A', seq => 3));
 is(line($f, sub { $_[0]{decisions} != 3 })->{decisions}, 2,
    'a clock a day ahead: the node\'s own decisions are as old as they were');
+whole_segment($clocks, 'edge-1', 3, 0, [$t0, $t0, 'b'],
+    shown(7, $t0 + 1 * MIN, 'A'));
+is(line($f, sub { $_[0]{decisions} != 2 })->{decisions}, 3,
+   '... those that are read later too');
 whole_segment($clocks, 'edge-1', 1, 2, [$t0 + 5 * MIN, $t0, 'b'],
     shown(5, $t0 + 6 * MIN, 'A', seq => 4));
-is(line($f, sub { $_[0]{decisions} != 2 })->{decisions}, 5,
+is(line($f, sub { $_[0]{decisions} != 3 })->{decisions}, 6,
    '... and back: what was forgotten is read again');
 whole_segment($clocks, 'edge-2', 2, 1, [$t0 + 6 * MIN, $t0, 'c'],
     shown(6, $t0 + 6 * MIN, 'A', seq => 3));
-line($f, sub { $_[0]{decisions} == 6 });
+line($f, sub { $_[0]{decisions} == 7 });
 same_as_once($clocks, "$clocks.to", 'after the clock was set');
 is(end($f), 0, 'the end');
 is(slurp($f->{err}), "reco: warning: a clock was set: the log is read again "
    . "from its beginning\n", '... which is told');
+
+# A day behind: what is too old by that clock is not when it is put right.
+my $behind = "$dir/behind";
+whole_segment($behind, 'edge-1', 1, 0, [$t0 - DAY, $t0 - DAY, 'b'],
+    shown(1, $t0 - DAY, 'A'));
+whole_segment($behind, 'edge-2', 2, 0, $t0, shown(2, $t0 + 1 * MIN, 'A'));
+$f = follow($behind, "$behind.to", '--window', '1h');
+is(line($f, sub { 1 })->{decisions}, 1, 'a clock a day behind');
+whole_segment($behind, 'edge-1', 1, 1, [$t0 + 2 * MIN, $t0, 'b'],
+    shown(3, $t0 + 3 * MIN, 'A', seq => 2));
+is(line($f, sub { $_[0]{decisions} != 1 })->{decisions}, 3,
+   '... and put right: what was forgotten is read again');
+is(end($f), 0, 'the end');
+
+# Our own clock, a day ahead as that of a node is: what is older than the
+# window goes, and comes back with the clock. A library's clock stands for it.
+SKIP: {
+    my $so = "$dir/clock.so";
+    spew("$dir/ahead", '');
+    spew("$dir/clock.c", <<"C");
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int
+clock_gettime(clockid_t id, struct timespec *t)
+{
+    int  rc = (int) syscall(SYS_clock_gettime, id, t);
+    if (id == CLOCK_REALTIME && access("$dir/ahead", F_OK) == 0) {
+        t->tv_sec += 86400;
+    }
+    return rc;
+}
+C
+    my $cc = $ENV{CC} || 'cc';
+    qx($cc -shared -fPIC -o $so $dir/clock.c 2>&1);
+    skip('no library to set the clock with', 2)
+        if $? || $ENV{RECO_VALGRIND} || $ENV{ASAN_OPTIONS};
+
+    my $now = int(time * 1000) - 10 * MIN;
+    my $own = "$dir/own";
+    whole_segment($own, 'edge-1', 1, 0, $now, shown(1, $now, 'A'));
+    whole_segment($own, 'edge-2', 2, 0, $now, shown(2, $now + DAY, 'A'));
+    $f = follow_by(['env', "LD_PRELOAD=$so"], $own, "$own.to", '--window',
+                   '1h');
+    is(line($f, sub { 1 })->{decisions}, 1, 'our own clock ahead');
+    unlink("$dir/ahead") or die;
+    whole_segment($own, 'edge-1', 1, 1, $now,
+                  shown(3, $now + 1, 'A', seq => 2));
+    is(line($f, sub { $_[0]{decisions} == 2 })->{decisions}, 2,
+       '... and back: what was forgotten is read again');
+    is(end($f), 0, 'the end');
+}
+
+# A reward that another machine's clock put half a minute before its decision
+# stays as long as that.
+my $edge = "$dir/edge";
+$s = live_segment($edge, 0);
+append($s, reward(1, $t0 - 20 * SEC, { click => 1 }),
+       shown(1, $t0 + 10 * SEC, 'A'));
+$f = follow($edge, "$edge.to", '--window', '1h');
+line($f, sub { 1 });
+append($s, shown(2, $t0 + 1 * HOUR, 'A'));
+is(line($f, sub { $_[0]{records} == 3 })->{decisions}, 2, 'a window of an hour');
+is(inspect("$edge.to")->{training}{log}{rewarded}, 1,
+   '... to which a reward from just before it belongs');
+is(end($f), 0, 'the end');
 
 # ---- a campaign, followed and forgotten ----
 
