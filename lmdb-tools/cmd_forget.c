@@ -148,20 +148,30 @@ static const struct argp  argp = {
 typedef bool (*segment_pt)(cmd_t *c, forget_segment_t *segment);
 
 static bool
-each_segment(cmd_t *c, segment_pt visit)
+each_of_log(cmd_t *c, const char *path, segment_pt visit)
 {
-    bool          ok = true;
+    bool          ok;
     size_t        k;
-    uint32_t      i;
     forget_log_t  log;
 
-    for (i = 0; ok && i < c->nlogs; i++) {
-        ok = forget_list(&log, c->logs[i]);
+    ok = forget_list(&log, path);
 
-        for (k = 0; ok && k < log.n; k++) {
-            ok = visit(c, &log.list[k]);
-        }
-        forget_list_free(&log);
+    for (k = 0; ok && k < log.n; k++) {
+        ok = visit(c, &log.list[k]);
+    }
+    forget_list_free(&log);
+
+    return ok;
+}
+
+static bool
+each_segment(cmd_t *c, segment_pt visit)
+{
+    bool      ok = true;
+    uint32_t  i;
+
+    for (i = 0; ok && i < c->nlogs; i++) {
+        ok = each_of_log(c, c->logs[i], visit);
     }
 
     return ok;
@@ -458,11 +468,44 @@ age(cmd_t *c, forget_segment_t *segment)
            || remove_segment(c, segment->path);
 }
 
+/* A server that removes by age or for room waits, or is waited for. */
+static bool
+age_log(cmd_t *c, const char *path)
+{
+    int       lock = -1;
+    bool      ok;
+    uint64_t  before = c->rewritten;
+
+    if (!c->dry_run && !forget_lock_folder(path, &lock)) {
+        return false;
+    }
+
+    ok = each_of_log(c, path, age);
+
+    if (c->rewritten > before && !c->dry_run && !forget_sync_folder(path)) {
+        ok = false;
+    }
+
+    if (lock != -1) {
+        close(lock);
+    }
+
+    return ok;
+}
+
 static bool
 forget_old(cmd_t *c)
 {
-    if ((!c->dry_run && !recover(c)) || !each_segment(c, age)) {
+    uint32_t  i;
+
+    if (!c->dry_run && !recover(c)) {
         return false;
+    }
+
+    for (i = 0; i < c->nlogs; i++) {
+        if (!age_log(c, c->logs[i])) {
+            return false;
+        }
     }
 
     if (c->json) {

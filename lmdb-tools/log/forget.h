@@ -68,6 +68,13 @@ bool forget_clean(const char *path);
  * errno. It is still what its name says. */
 int forget_lock(const char *path);
 
+/* Waits for the lock of those that remove segments: *fd is to be closed, or -1
+ * where there is none, as of a single segment. False after a message. */
+bool forget_lock_folder(const char *path, int *fd);
+
+/* Syncs the folder, or that of a single segment. False after a message. */
+bool forget_sync_folder(const char *path);
+
 /* ---- forget.c: segments ------------------------------------------------- */
 
 /* Notes the customer's decisions. A segment that is gone has none. False after

@@ -5,10 +5,12 @@
 
 #include "forget.h"
 #include "reco_file.h"
+#include "reco_segment.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -162,6 +164,55 @@ forget_lock(const char *path)
 
         close(fd);              /* another run wrote it anew meanwhile */
     }
+}
+
+bool
+forget_lock_folder(const char *path, int *fd)
+{
+    struct stat    st;
+    reco_error_t   err;
+    reco_status_t  rc;
+
+    *fd = -1;
+
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        return true;
+    }
+
+    rc = reco_segment_lock(path, false, true, fd, &err);
+
+    if (rc != RECO_OK && rc != RECO_NOT_FOUND) {
+        tool_fail(path, &err);
+        return false;
+    }
+
+    return true;
+}
+
+bool
+forget_sync_folder(const char *path)
+{
+    int          fd;
+    bool         ok;
+    char        *copy = tool_strdup(path), *folder = copy;
+    struct stat  st;
+
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        folder = dirname(copy);
+    }
+
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ok = fd != -1 && fsync(fd) == 0;
+
+    if (!ok) {
+        tool_errno("sync", folder);
+    }
+    if (fd != -1) {
+        close(fd);
+    }
+    free(copy);
+
+    return ok;
 }
 
 /* ---- leftovers ---------------------------------------------------------- */

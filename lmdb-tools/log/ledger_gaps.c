@@ -201,7 +201,9 @@ find_holes(ledger_t *l, ledger_source_t *s, ledger_spans_t *gaps)
     }
 
     for (i = 1; i < s->nruns; i++) {
-        if (s->runs[i].first > reach->last + 1) {
+        if (s->runs[i].first > reach->last
+            && s->runs[i].first - reach->last > 1)
+        {
             lost = unexplained(s, reach->last + 1, s->runs[i].first - 1);
             if (lost > 0) {
                 add_gap(l, reach, &s->runs[i], gaps, lost);

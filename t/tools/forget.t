@@ -407,6 +407,48 @@ $ledger = reco_json('eval', '--policy', 'uniform', '--json', '--spec',
                     "$dir/spec.json", '--log', $aged)->{log};
 is_deeply([@$ledger{qw(records gaps)}], [3, 0], 'what went at the front is no gap');
 
+# a server that removes has the lock of the folder's mark: it is waited for
+spew("$aged/.reco-log", '');
+my @older = ('--older-than', '88d', '--log', $aged);
+my $mark = (stat "$aged/.reco-log")[1];
+open my $removing, '<', "$aged/.reco-log" or die $!;
+flock $removing, LOCK_EX or die $!;
+my $waiting = fork // die $!;
+if (!$waiting) {
+    close $removing;
+    POSIX::_exit((reco('forget', @older))[0]);
+}
+my $waits = 0;
+for (1 .. 1000) {
+    open my $locks, '<', '/proc/locks' or last;
+    last if $waits = grep { /-> FLOCK.*:$mark / } <$locks>;
+    last if waitpid($waiting, WNOHANG) > 0;
+    select undef, undef, undef, 0.01;
+}
+SKIP: {
+    skip 'no /proc/locks', 2 unless -r '/proc/locks';
+    is($waits, 1, 'by age, while another one removes: it waits');
+    is_deeply([grep { /ndjson/ } files($aged)],
+              [map { "reco-edge-1-00000001-00000$_.ndjson" } 1, 2],
+              '... and removes nothing');
+}
+close $removing;
+waitpid $waiting, 0;
+is_deeply([grep { /ndjson/ } files($aged)],
+          ['reco-edge-1-00000001-000002.ndjson'], '... and then it does');
+
+# what is removed is gone for good: the folder is synced
+SKIP: {
+    my $cc = $ENV{CC} || 'cc';
+    qx($cc -shared -fPIC -o $dir/fault.so $FindBin::Bin/../lib/fault.c -ldl 2>&1);
+    skip 'cannot build fault.so', 2 if $? || $ENV{ASAN_OPTIONS};
+    local @ENV{qw(LD_PRELOAD FAULT)} = ("$dir/fault.so", 'fsync:1');
+    ($status, undef, $err) = reco('forget', '--older-than', '1d', '--log',
+                                  $aged);
+    is($status, 1, 'a folder that cannot be synced: said');
+    like($err, qr/cannot sync '\Q$aged\E'/, '... by its name');
+}
+
 # ---- used wrongly ----
 
 for ([], ['c1'], ['--older-than', '90d'], ['c1', '--out', 'x', '--log', $log],

@@ -212,7 +212,7 @@ my $decode = JSON::PP->new->utf8;
 sub read_log {
     my (@paths) = @_;
     my %counts = map { $_ => 0 } qw(records repeated corrupt erased);
-    my (@records, %last, %seen);
+    my (@records, @headers, %last, %seen);
 
     for my $path (@paths) {
         my ($first, @lines) = split /\n/, slurp($path);
@@ -228,6 +228,7 @@ sub read_log {
                 if !$last || $opened > $last->[0]
                    || $opened == $last->[0] && $header->{clock} > $last->[1];
         }
+        push @headers, { %$header, boot => $boot };
         for (@lines) {
             my $r = $decode->decode($_);
             if (!defined $r->{seq}) {
@@ -244,12 +245,12 @@ sub read_log {
                 node => $header->{node}, clock => $header->{clock} };
         }
     }
-    for my $r (@records) {
+    for my $r (@records, @headers) {
         my $moved = $r->{boot} ? $last{ $r->{boot} }[1] - $r->{clock} : 0;
         $r->{time} += $moved if abs($moved) > 1000;
     }
 
-    return (\@records, \%counts);
+    return (\@records, \@headers, \%counts);
 }
 
 # Spans of time: of holes that nothing explains, of notes with decisions.
@@ -298,10 +299,9 @@ sub is_in {
 }
 
 sub data_end {
-    my ($records) = @_;
     my %end;
 
-    for (@$records) {
+    for (@_) {
         $end{ $_->{node} } = max($end{ $_->{node} } // 0, $_->{time});
     }
 
@@ -358,9 +358,9 @@ sub value {
 
 sub settle {
     my (@paths) = @_;
-    my ($records, $log) = read_log(@paths);
+    my ($records, $headers, $log) = read_log(@paths);
     my ($gaps, $unlogged) = find_holes($records, $log);
-    my $as_of = data_end($records);
+    my $as_of = data_end(@$records, @$headers);
     my (@all, @decisions, %seen);
     my @rewards = sort { $a->{time} <=> $b->{time}
                          || $a->{source} cmp $b->{source}
@@ -420,7 +420,7 @@ sub same {
 
     if ($n == 0) {
         is $status, 1, "$name: nothing is left to use";
-        return;
+        return { };
     }
     my $got = $decode->decode($out || '{}');
     delete $got->{log}{as_of};
@@ -439,11 +439,12 @@ for my $round ($seed .. $seed + $logs - 1) {
     my @paths = random_log("$dir/log-$round");
     my @given = shuffle(@paths, rand() < 0.3 ? any(@paths) : ());
     my $log = same("seed $round", @given) // last;
-    for my $part ($log, $log->{censored}, $log->{facts}) {
+    for my $part ($log, grep { ref } values %$log) {
         $total{$_} += $part->{$_} for grep { !ref $part->{$_} } keys %$part;
     }
 }
 
+ok -d "$dir/log-" . ($seed + $logs - 1), "$logs logs";
 # Nothing of it was left out.
 cmp_ok $total{$_} // 0, '>', 0, "some $_"
     for qw(rewarded expired fallback gap open counted duplicate orphan early
