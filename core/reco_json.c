@@ -665,38 +665,3 @@ scan_number(reco_json_t *s)
 
     return RECO_JSON_NUMBER;
 }
-
-/* ---- names -------------------------------------------------------------- */
-
-const char *
-reco_json_token_name(reco_json_token_t token)
-{
-    switch (token) {
-    case RECO_JSON_ERROR:
-        return "error";
-    case RECO_JSON_END:
-        return "end of the text";
-    case RECO_JSON_OBJECT:
-        return "object";
-    case RECO_JSON_OBJECT_END:
-        return "end of an object";
-    case RECO_JSON_ARRAY:
-        return "array";
-    case RECO_JSON_ARRAY_END:
-        return "end of an array";
-    case RECO_JSON_KEY:
-        return "key";
-    case RECO_JSON_STRING:
-        return "string";
-    case RECO_JSON_NUMBER:
-        return "number";
-    case RECO_JSON_TRUE:
-        return "true";
-    case RECO_JSON_FALSE:
-        return "false";
-    case RECO_JSON_NULL:
-        return "null";
-    }
-
-    return "unknown token";
-}

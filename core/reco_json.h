@@ -93,6 +93,4 @@ reco_json_token_t reco_json_next(reco_json_t *s);
  * value; a key's value is skipped with it. False after a fault. */
 bool reco_json_skip(reco_json_t *s, reco_json_token_t token);
 
-const char *reco_json_token_name(reco_json_token_t token);
-
 #endif /* RECO_JSON_H */

@@ -62,7 +62,9 @@ tokens(const char *text, size_t len, unsigned flags)
             p += sprintf(p, "#%.17g ", s.number);
             break;
         default:
-            p += sprintf(p, "%s ", reco_json_token_name(t));
+            p += sprintf(p, "%s ", t == RECO_JSON_TRUE ? "true"
+                                   : t == RECO_JSON_FALSE ? "false"
+                                   : t == RECO_JSON_NULL ? "null" : "?");
         }
     }
 
