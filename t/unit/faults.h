@@ -35,6 +35,7 @@
 
 typedef enum {
     FAULT_ERROR,            /* the call fails with its error */
+    FAULT_LASTING,          /* and so do all after it */
     FAULT_INTERRUPTED,      /* it fails with EINTR */
     FAULT_SHORT,            /* it reads or writes one byte less */
 } fault_kind_t;
@@ -59,14 +60,20 @@ fault_is(fault_t *f, fault_kind_t kind, const char *call)
         return false;
     }
 
-    return ++f->calls == f->nth && (f->hit = true);
+    f->calls++;
+
+    return (f->calls == f->nth
+            || (f->calls > f->nth && f->kind == FAULT_LASTING))
+           && (f->hit = true);
 }
 
 /* Whether this call fails; then errno says why. */
 static inline bool
 fails(const char *call)
 {
-    if (fault_is(&fault, FAULT_ERROR, call)) {
+    if (fault_is(&fault, FAULT_ERROR, call)
+        || fault_is(&fault, FAULT_LASTING, call))
+    {
         errno = fault.error;
         return true;
     }
@@ -443,6 +450,11 @@ fault_each(const operation_t *o)
 
     for (i = 0; i < FAULT_CALLS; i++) {
         for (n = 1; fault_try(o, fault_calls[i].call, FAULT_ERROR,
+                              fault_calls[i].error, n); n++)
+        {
+            all++;
+        }
+        for (n = 1; fault_try(o, fault_calls[i].call, FAULT_LASTING,
                               fault_calls[i].error, n); n++)
         {
             all++;
