@@ -9,7 +9,7 @@ use lib 't/lib';
 use JSON::PP;
 use List::Util qw(sum sum0);
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 use Reco::Lifecycle;
 use Reco::Nginx;
@@ -109,7 +109,11 @@ subtest 'learned, published under load, drawn as published' => sub {
         'conf/models/open-bandit.json', '--out', "$w/ob.mdb");
 
     my $load = begin_load($n, '/bandit?position=1');
-    sleep 0.5;
+    my $asked = sub {
+        open my $f, '<', $load->{file} or return 0;
+        return grep { /$_[0]\n\z/ } <$f>;
+    };
+    $n->wait_for(sub { $asked->('') > 20 });
     $n->folder('models/open-bandit');
     my $m = decode_json $n->tool_run('publish', '--json', "$w/ob.mdb", '--to',
         $n->path('models/open-bandit'));
@@ -117,7 +121,7 @@ subtest 'learned, published under load, drawn as published' => sub {
     ok($n->wait_generation('open-bandit', $m->{generation}), 'served');
     cmp_ok(time - $began, '<', 2 * ($ENV{RECO_SLOW} || 1),
            'within two seconds');
-    sleep 0.5;
+    $n->wait_for(sub { $asked->(" $m->{generation}") > 20 });
     my @answers = end_load($load);
     cmp_ok(scalar(@answers), '>', 20, 'there was load');
     is(scalar(grep { $_->{status} ne '200' } @answers), 0,

@@ -235,8 +235,10 @@ sub start {
 
     if ($ENV{RECO_VALGRIND}) {
         chmod 0777, $self->{dir};
+        # a worker that leaves spins until the threads of its pool have ended,
+        # and valgrind runs one thread at a time
         unshift @command, 'valgrind', '-q', '--error-exitcode=0',
-            '--child-silent-after-fork=no',
+            '--child-silent-after-fork=no', '--fair-sched=yes',
             "--log-file=$self->{dir}/valgrind.%p.log";
         my $supp = "$root/t/valgrind.supp";
         splice @command, 1, 0, "--suppressions=$supp" if -e $supp;
