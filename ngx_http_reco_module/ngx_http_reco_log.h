@@ -49,6 +49,7 @@ typedef struct {
     reco_recovery_t            result;
     reco_status_t              status;
     reco_error_t               error;
+    ngx_uint_t                 done;           /* written by the thread */
 } ngx_http_reco_recovery_t;
 
 

@@ -210,8 +210,8 @@ ngx_http_reco_log_job_done(ngx_event_t *ev)
 
 /*
  * At a worker's exit. The thread pool's own exit handler ran before (core
- * modules come first): no thread works any more, but what the last job did was
- * perhaps not taken notice of.
+ * modules come first): no thread works any more, but what the last job and the
+ * recovery did was perhaps not taken notice of.
  */
 
 void
@@ -222,6 +222,10 @@ ngx_http_reco_log_drain(ngx_http_reco_log_t *log)
     ngx_http_reco_closing_t  *closing, *next;
 
     job = &log->job;
+
+    if (log->recovery.task.event.active && log->recovery.done) {
+        ngx_http_reco_log_recovered(&log->recovery.task.event);
+    }
 
     if (job->task.event.active && job->done) {
         for (closing = job->closing; closing; closing = next) {
@@ -273,6 +277,8 @@ ngx_http_reco_log_recovery(void *data, ngx_log_t *unused)
     recovery->status = reco_segment_recover((char *) log->conf->path.data,
                                             &recovery->result,
                                             &recovery->error);
+
+    recovery->done = 1;
 }
 
 

@@ -159,4 +159,25 @@ for my $case (@cases) {
     $n->ok_log(allow => [ $told ]);
 }
 
+# ---- a worker that ends while it recovers ----------------------------------- #
+
+{
+    my $n = server('off');
+    my $disk = Reco::Disk->new($n, delay => 500);
+    my $header = '{"type":"segment","format":1,"node":"edge",'
+        . '"incarnation":"00000001","segment":0,"time":1,"pad":"';
+    my $path = $n->write('log/reco-edge-00000001-000000.ndjson.open', $header
+        . '.' x (509 - length $header) . "\"}\n"
+        . "{\"type\":\"note\"}\n" . '{"type":"dec');
+    chown((stat $n->path('log'))[4, 5], $path);
+    $disk->start;
+    ok $n->wait_for(sub { grep { $_->{op} eq 'begin' } $disk->trace }),
+        'a segment is being recovered';
+    ok $n->stop, '... when the worker has to end';
+    ok !-e $path, '... it is recovered';
+    like $n->error_log, qr/recovered 1 segment\(s\) .*, cut 1 torn tail/,
+        '... which is told and counted';
+    $n->ok_log;
+}
+
 done_testing;
