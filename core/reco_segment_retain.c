@@ -384,8 +384,10 @@ remove_one(folder_t *f, entry_t *e, reco_error_t *err)
         if (errno != ENOENT) {
             return io_error(err, "open", e->name);
         }
+        /* shipped meanwhile: it is not to be looked for again */
         f->out->bytes -= e->size;
         f->out->closed--;
+        e->closed = false;
         return RECO_OK;
     }
 

@@ -4,9 +4,9 @@
  * The zone has the bytes of the node's segments in the folder. A worker adds
  * what it is about to write before it writes; with full=stop, a write that
  * would pass max fails instead. Nobody takes anything from the count but a
- * look: in a thread, under the lock of the folder's mark, so that there is one
- * at a time, it removes what is to go, and sets the count right by the
- * difference to what there is. What is being written meanwhile is counted
+ * look: in a thread (and in the master, at a reload), under the lock of the
+ * folder's mark, so that there is one at a time, it removes what is to go, and
+ * sets the count right by the difference to what there is. What is being written meanwhile is counted
  * twice, until the next look, and never not at all.
  */
 
@@ -225,9 +225,7 @@ static void
 ngx_http_reco_log_room_task(void *data, ngx_log_t *unused)
 {
     int                    lock;
-    ngx_uint_t             i;
     ngx_http_reco_log_t   *log = data;
-    ngx_atomic_uint_t      before, writing;
     ngx_http_reco_look_t  *look;
 
     look = &log->look;
@@ -235,26 +233,45 @@ ngx_http_reco_log_room_task(void *data, ngx_log_t *unused)
     look->status = ngx_http_reco_log_room_lock(look, &lock);
 
     if (lock != -1) {
-        before = log->room ? __atomic_load_n(&log->room->bytes,
-                                             __ATOMIC_SEQ_CST) : 0;
-        writing = 0;
-
-        for (i = 0; log->room && i < NGX_MAX_PROCESSES; i++) {
-            writing += __atomic_load_n(&look->writing[i], __ATOMIC_SEQ_CST);
-        }
-
-        look->status = reco_segment_retain(&look->want, &look->left,
-                                           &look->error);
-
-        if (log->room && look->left.counted) {
-            (void) ngx_atomic_fetch_add(&log->room->bytes,
-                                        look->left.bytes + writing - before);
-        }
-
+        look->status = ngx_http_reco_room_look(log->room, look->writing,
+                                               &look->want, &look->left,
+                                               &look->error);
         (void) close(lock);
     }
 
     look->done = 1;
+}
+
+
+/* What is written meanwhile is in the file or in 'writing' where it was in the
+ * count before, and is added to the count where it was not. */
+
+reco_status_t
+ngx_http_reco_room_look(ngx_http_reco_room_t *room, ngx_atomic_t *writing,
+    const reco_retain_t *want, reco_retained_t *left, reco_error_t *error)
+{
+    ngx_uint_t         i;
+    reco_status_t      rc;
+    ngx_atomic_uint_t  before, now;
+
+    if (room == NULL) {
+        return reco_segment_retain(want, left, error);
+    }
+
+    before = __atomic_load_n(&room->bytes, __ATOMIC_SEQ_CST);
+    now = 0;
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+        now += __atomic_load_n(&writing[i], __ATOMIC_SEQ_CST);
+    }
+
+    rc = reco_segment_retain(want, left, error);
+
+    if (left->counted) {
+        (void) ngx_atomic_fetch_add(&room->bytes, left->bytes + now - before);
+    }
+
+    return rc;
 }
 
 

@@ -40,6 +40,8 @@ static void ngx_http_reco_zone_look_back(ngx_http_reco_zone_t *zone,
     ngx_http_reco_main_conf_t *mcf, ngx_uint_t fresh);
 static void ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
     ngx_http_reco_main_conf_t *mcf);
+static void ngx_http_reco_zone_recount(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_room_t *room, const reco_retain_t *want);
 static ngx_uint_t ngx_http_reco_folder_has_segments(ngx_str_t *path);
 static uint64_t ngx_http_reco_hash(ngx_http_reco_zone_t *zone,
     reco_str_t first, reco_str_t second);
@@ -216,6 +218,7 @@ ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
     for (i = 0; i < NGX_HTTP_RECO_ROOMS; i++) {
         if (zone->rooms[i].hash == hash) {
             mcf->log.room = &zone->rooms[i];
+            ngx_http_reco_zone_recount(zone, &zone->rooms[i], &want);
             return;
         }
     }
@@ -229,6 +232,26 @@ ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
     room->bytes = left.bytes;
 
     mcf->log.room = room;
+}
+
+
+/* Nobody may have looked for long, because the configuration before had no max
+ * or another folder. Where the mark is held, somebody looks just now; where
+ * there is none, it is not for the master to make it. */
+
+static void
+ngx_http_reco_zone_recount(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_room_t *room, const reco_retain_t *want)
+{
+    int              lock;
+    reco_error_t     error;
+    reco_retained_t  left;
+
+    if (reco_segment_lock(want->dir, 0, 0, &lock, &error) == RECO_OK) {
+        (void) ngx_http_reco_room_look(room, zone->writing, want, &left,
+                                       &error);
+        (void) close(lock);
+    }
 }
 
 

@@ -203,6 +203,12 @@ ngx_http_reco_zone(void)
 }
 
 
+/* Under the lock of the folder's mark: removes what is to go and sets the
+ * room's count right by what is left. Also in a thread. */
+reco_status_t ngx_http_reco_room_look(ngx_http_reco_room_t *room,
+    ngx_atomic_t *writing, const reco_retain_t *want, reco_retained_t *left,
+    reco_error_t *error);
+
 /* The model's slot, or NULL where it was never served. */
 ngx_http_reco_generation_t *ngx_http_reco_zone_served(
     ngx_http_reco_zone_t *zone, ngx_str_t *model);

@@ -359,6 +359,22 @@ is decide($n)->{unlogged}, 1, 'reload: the first one is still full';
 ok $n->stop, 'reload: the end';
 $n->ok_log(allow => [ $full, $no_room ]);
 
+# nobody looked as long as there was no max
+$n = server('segment=4k');
+$n->start;
+decide($n, 'c' x 200) for 1 .. 300;
+$n->signal('USR1');
+ok $n->wait_for(sub { none_open($n) }), 'reload: without max';
+cmp_ok bytes($n), '>', 2 * $MAX, 'reload: more than the max to come';
+unlink closed($n);
+$n->configure(conf_http => $n->{conf_http} =~ s/segment=4k/$& max=64k/r);
+ok $n->reload(1), 'reload: a max, and all was shipped before';
+is decide($n)->{unlogged}, undef, 'reload: there is room at once';
+ok $n->wait_for(sub { status($n)->{log}{bytes} == bytes($n) }),
+    'reload: what is there is counted';
+ok $n->stop, 'reload: the end of it';
+$n->ok_log;
+
 # ---- keep ------------------------------------------------------------------- #
 
 # A segment that was written long before, of a node; {last} its record's age,

@@ -6,6 +6,8 @@
 
 #include "segment_fixture.h"
 
+#include <stdarg.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #define A  "reco-edge-1-0000000a-000000.ndjson"
@@ -13,6 +15,26 @@
 
 static reco_retain_t    want;
 static reco_retained_t  out;
+static const char      *shipped;        /* at the moment it is to be removed */
+
+int
+openat(int at, const char *name, int flags, ...)
+{
+    int      mode;
+    va_list  args;
+
+    va_start(args, flags);
+    mode = (flags & O_CREAT) ? va_arg(args, int) : 0;
+    va_end(args);
+
+    if (shipped != NULL && (flags & O_ACCMODE) == O_RDWR
+        && strcmp(name, shipped) == 0)
+    {
+        (void) unlinkat(at, name, 0);
+    }
+
+    return (int) syscall(SYS_openat, at, name, flags, mode);
+}
 
 /* reco-<node>-<inc>-<number>.ndjson with one reward of that time, padded to
  * SIZE bytes; its file is as old. */
@@ -300,6 +322,31 @@ test_held(void **state)
     assert_int_equal(out.bytes, 0);
 }
 
+/* What a shipper takes between the listing and the removal makes room once,
+ * though it is both too old and the oldest. */
+static void
+test_shipped(void **state)
+{
+    (void) state;
+
+    segment("edge-1", 10, 0, 1000);
+    segment("edge-1", 10, 1, 2000);
+    segment("edge-1", 10, 2, 3000);
+    segment("edge-1", 10, 3, 4000);
+
+    shipped = A;
+    retain(1500, 2500, 2000);
+    shipped = NULL;
+
+    assert_false(has(10, 0));
+    assert_false(has(10, 1));
+    assert_true(has(10, 2) && has(10, 3));
+    assert_int_equal(out.expired, 0);
+    assert_int_equal(out.dropped, 1);
+    assert_int_equal(out.bytes, 2000);
+    assert_int_equal(out.closed, 2);
+}
+
 static void
 test_lock(void **state)
 {
@@ -352,6 +399,7 @@ main(void)
         TEST(test_order_clock),
         TEST(test_open_stays),
         TEST(test_held),
+        TEST(test_shipped),
         TEST(test_lock),
         cmocka_unit_test(test_no_folder),
     };
