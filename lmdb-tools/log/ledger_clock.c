@@ -139,23 +139,38 @@ ledger_newest_ms(const ledger_t *l)
     return newest;
 }
 
+/* The time of a node's newest record. */
+typedef struct {
+    const char      *name;
+    uint64_t         newest_ms;
+    UT_hash_handle   hh;
+} node_t;
+
+/* Each start of a worker is a writer: there may be very many of a node. */
 uint64_t
 ledger_data_end_ms(const ledger_t *l)
 {
-    uint64_t                end = UINT64_MAX, ms, node_end;
-    const ledger_source_t  *s, *other;
+    uint64_t                end = UINT64_MAX, ms;
+    node_t                 *nodes = NULL, *n, *next;
+    const ledger_source_t  *s;
 
     for (s = l->private->sources; s; s = s->hh.next) {
-        node_end = 0;
+        HASH_FIND_STR(nodes, s->node, n);
 
-        for (other = l->private->sources; other; other = other->hh.next) {
-            if (strcmp(s->node, other->node) == 0) {
-                ms = source_newest_ms(other);
-                node_end = ms > node_end ? ms : node_end;
-            }
+        if (n == NULL) {
+            n = tool_alloc(sizeof(*n));
+            *n = (node_t) { .name = s->node };
+            HASH_ADD_KEYPTR(hh, nodes, n->name, strlen(n->name), n);
         }
 
-        end = node_end < end ? node_end : end;
+        ms = source_newest_ms(s);
+        n->newest_ms = ms > n->newest_ms ? ms : n->newest_ms;
+    }
+
+    HASH_ITER(hh, nodes, n, next) {
+        end = n->newest_ms < end ? n->newest_ms : end;
+        HASH_DEL(nodes, n);
+        free(n);
     }
 
     return end == UINT64_MAX ? 0 : end;

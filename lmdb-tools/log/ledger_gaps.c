@@ -147,30 +147,30 @@ sort_lost(ledger_t *l, ledger_source_t *s)
     s->nlost = n;
 }
 
-/* How many of the numbers first..last, which are missing, no note explains. */
+/* How many of the numbers first..last, which are missing, no note explains.
+ * Holes are asked about in rising order: *at is the next note, and what is below
+ * *next is explained or was asked about. */
 static uint64_t
-unexplained(const ledger_source_t *s, uint64_t first, uint64_t last)
+unexplained(const ledger_source_t *s, size_t *at, uint64_t *next,
+    uint64_t first, uint64_t last)
 {
-    size_t              i;
     uint64_t            n = 0;
     const reco_lost_t  *lost;
 
-    for (i = 0; i < s->nlost && s->lost[i].lost.from <= last; i++) {
-        lost = &s->lost[i].lost;
+    if (*next < first) {
+        *next = first;
+    }
 
-        if (lost->to < first) {
-            continue;
-        }
+    for ( ; *at < s->nlost && s->lost[*at].lost.from <= last; ++*at) {
+        lost = &s->lost[*at].lost;
 
-        n += lost->from > first ? lost->from - first : 0;
-        first = lost->to + 1;
-
-        if (first > last) {
-            return n;
+        if (lost->to >= *next) {
+            n += lost->from > *next ? lost->from - *next : 0;
+            *next = lost->to + 1;
         }
     }
 
-    return n + (last - first + 1);
+    return n + (*next <= last ? last - *next + 1 : 0);
 }
 
 /* What was lost there may have been about a decision that, by another
@@ -187,30 +187,47 @@ add_gap(ledger_t *l, const ledger_run_t *before, const ledger_run_t *after,
     l->counts.lost += lost;
 }
 
-/* The numbers before a writer's first one were kept no longer, or are not
- * shipped. */
+/* By number, without those that lie within another, as those that were read
+ * twice do: so the last numbers rise, too. */
 static void
-find_holes(ledger_t *l, ledger_source_t *s, ledger_spans_t *gaps)
+sort_runs(ledger_source_t *s)
 {
-    size_t         i;
-    uint64_t       lost;
-    ledger_run_t  *reach = s->runs;
+    size_t  i, n = 0;
 
     if (s->nruns > 1) {
         qsort(s->runs, s->nruns, sizeof(*s->runs), compare_runs);
     }
 
-    for (i = 1; i < s->nruns; i++) {
-        if (s->runs[i].first > reach->last
-            && s->runs[i].first - reach->last > 1)
-        {
-            lost = unexplained(s, reach->last + 1, s->runs[i].first - 1);
-            if (lost > 0) {
-                add_gap(l, reach, &s->runs[i], gaps, lost);
-            }
+    for (i = 0; i < s->nruns; i++) {
+        if (n > 0 && s->runs[i].last <= s->runs[n - 1].last) {
+            continue;
         }
-        if (s->runs[i].last > reach->last) {
-            reach = &s->runs[i];
+        n -= n > 0 && s->runs[i].first == s->runs[n - 1].first;
+        s->runs[n++] = s->runs[i];
+    }
+
+    s->nruns = n;
+}
+
+/* The numbers before a writer's first one were kept no longer, or are not
+ * shipped. */
+static void
+find_holes(ledger_t *l, const ledger_source_t *s, ledger_spans_t *gaps)
+{
+    size_t               i, at = 0;
+    uint64_t             lost, next = 0;
+    const ledger_run_t  *before, *after;
+
+    for (i = 1; i < s->nruns; i++) {
+        before = &s->runs[i - 1];
+        after = &s->runs[i];
+
+        if (after->first > before->last && after->first - before->last > 1) {
+            lost = unexplained(s, &at, &next, before->last + 1,
+                               after->first - 1);
+            if (lost > 0) {
+                add_gap(l, before, after, gaps, lost);
+            }
         }
     }
 }
@@ -220,9 +237,8 @@ find_holes(ledger_t *l, ledger_source_t *s, ledger_spans_t *gaps)
 static uint64_t
 lost_since_ms(const ledger_source_t *s, const ledger_lost_t *note)
 {
-    size_t         i;
-    uint64_t       at = ledger_time_ms(note->at), elapsed;
-    ledger_run_t  *before = NULL;
+    size_t    low = 0, high = s->nruns, mid;
+    uint64_t  at = ledger_time_ms(note->at), elapsed;
 
     elapsed = note->lost.elapsed_ms;
 
@@ -230,15 +246,17 @@ lost_since_ms(const ledger_source_t *s, const ledger_lost_t *note)
         return elapsed < at ? at - elapsed : 0;
     }
 
-    for (i = 0; i < s->nruns; i++) {
-        if (s->runs[i].last < note->lost.from
-            && (before == NULL || s->runs[i].last > before->last))
-        {
-            before = &s->runs[i];
+    while (low < high) {            /* the first run that ends there or later */
+        mid = low + (high - low) / 2;
+
+        if (s->runs[mid].last < note->lost.from) {
+            low = mid + 1;
+        } else {
+            high = mid;
         }
     }
 
-    return before ? ledger_time_ms(before->last_at) : 0;
+    return low > 0 ? ledger_time_ms(s->runs[low - 1].last_at) : 0;
 }
 
 void
@@ -250,6 +268,7 @@ ledger_find_gaps(ledger_t *l, ledger_spans_t *gaps, ledger_spans_t *unlogged)
 
     for (s = l->private->sources; s; s = s->hh.next) {
         sort_lost(l, s);
+        sort_runs(s);
         find_holes(l, s, gaps);
 
         for (i = 0; i < s->nlost; i++) {

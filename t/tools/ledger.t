@@ -480,6 +480,54 @@ like($err, qr/several models, '(shop|bar)' and '(shop|bar)'/,
 is(evaluate('--log', $d4, '--reward', 'buy', '--model', 'bar')->{n}, 1,
    'the model that is named');
 
+# ---- very many of something ----
+
+# Within so many seconds of CPU it ends, or the kernel ends it: some 100 times
+# what it takes, and a tenth of what it would take by the square.
+sub bounded {
+    my ($log, @args) = @_;
+    my $tool = $ENV{RECO_TOOL} // 'build/reco';
+    my $out = "$dir/bounded.json";
+    my $rc = system 'sh', '-c', 'ulimit -t 20; out=$1; shift; exec "$@" > "$out"',
+        'sh', $out, $tool, 'eval', '--policy', 'uniform', '--json', '--reward',
+        'click', '--log', $log, @args;
+    return $rc == 0 ? JSON::PP::decode_json(slurp($out))->{log} : { rc => $rc };
+}
+
+# Each start of a worker is a writer. (A header within a file begins another
+# one; 60,000 files would do the same.)
+my @lines;
+for my $i (1 .. 60_000) {
+    my $t = $t0 + $i;
+    push @lines, qq({"type":"segment","format":1,"node":"n","incarnation":")
+        . sprintf('%08x', $i) . qq(","segment":0,"time":$t})
+        . qq(\n{"type":"forgotten","seq":1,"time":$t});
+}
+write_segment("$dir/writers", 'n', 0, 0, $t0, decision(1, $t0));
+spew("$dir/writers/reco-n-00000001-000000.ndjson", join("\n", @lines, ''));
+my $many = bounded("$dir/writers");
+is($many->{erased}, 60_000, 'as many writers');
+is($many->{as_of}, '2023-11-14T22:14:20.000Z', '... end with the last one');
+
+# A disk that is full every other second leaves a note each time; here every
+# other one tells of one number of two, and none since when.
+@lines = ();
+for my $i (1 .. 120_000) {
+    my $seq = 4 * $i;
+    push @lines, qq({"type":"lost","seq":$seq,"time":@{[$t0 + $i]},)
+        . qq("from":@{[4 * $i - 2]},"to":@{[4 * $i - 1 - $i % 2]},)
+        . qq("decisions":1,"rewards":0})
+        . qq(\n{"type":"forgotten","seq":@{[$seq + 1]},"time":$t0});
+}
+write_segment("$dir/notes", 'n', 0, 0, $t0, decision(1, $t0));
+write_segment("$dir/notes", 'n', 1, 0, $t0, decision(2, $t0 + HOUR));
+open my $more, '>>', "$dir/notes/reco-n-00000000-000000.ndjson" or die $!;
+print $more join("\n", @lines, '');
+close $more or die $!;
+$many = bounded("$dir/notes");
+is_deeply([@$many{qw(unlogged gaps lost)}], [120_000, 60_000, 60_000],
+          'as many notes: those of one number of two leave a gap');
+
 # ---- wrong use ----
 
 ($status, $out, $err) = reco('eval', '--policy', 'uniform', '--log',
