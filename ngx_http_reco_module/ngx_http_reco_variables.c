@@ -117,7 +117,19 @@ ngx_http_reco_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
     ngx_str_t                value;
+    ngx_http_reco_share_t   *share;
     ngx_http_reco_result_t  *result;
+
+    share = ngx_http_reco_share(r, 0);
+
+    if (share && share->busy) {
+
+        /* Empty from now on: nginx reads the variables of a text twice, for
+         * its length and to copy them, and must not see this one change. */
+
+        v->no_cacheable = 0;
+        return NGX_ERROR;
+    }
 
     result = ngx_http_reco_variable_result(r);
 
@@ -233,7 +245,7 @@ ngx_http_reco_variable_result(ngx_http_request_t *r)
 
     share = ngx_http_reco_share(r, 0);
 
-    if (share && (share->result || share->busy || share->failed)) {
+    if (share && (share->result || share->failed)) {
         return share->result;
     }
 

@@ -27,6 +27,8 @@ reco_decide   shop customer=$arg_c session=$cookie_sid
               feature=age:$arg_age feature=device:$http_x_device;
 map $reco_action $page { A first; B second; default other; }
 map $reco_action $upstream { default 127.0.0.1:@PORT2@; }
+map $arg_c$reco_action $own_id { default $reco_decision_id; }
+geo $reco_decision_id $own_geo { default 0; }
 log_format made "$uri $reco_action $reco_decision_id $reco_generation";
 access_log @DIR@/access.log made;
 E
@@ -74,6 +76,8 @@ location = /both     { set $x $reco_decision_id; reco_recommend shop;
 location = /bare     { reco_decide bare; return 200 "[$reco_action]"; }
 location = /self     { reco_decide shop customer=$reco_action;
                        return 200 "[$reco_action]"; }
+location = /own      { reco_decide shop session=$own_id feature=age:$reco_action;
+                       return 200 "$reco_action|$reco_decision_id|$own_id|$own_geo"; }
 location = /include  { ssi on; ssi_types *; root @DIR@/www; try_files /ssi.html =404; }
 location = /include2 { ssi on; ssi_types *; root @DIR@/www; try_files /ssi2.html =404; }
 location = /part     { return 200 "<$reco_decision_id>"; }
@@ -200,6 +204,8 @@ is decided(), 0, '... really';
 is get('/bare')->{body}, '[]', 'no eligible action: no value';
 is get('/self')->{body}, '[A]', 'a decision that asks for itself';
 is +($n->decisions)[-1]{customer}, undef, '... gets no customer';
+is get('/own')->{body}, 'A|||0',
+    '... what it asked for stays empty, however often it is read';
 is get('/off')->{body}, 'A', 'without an access log';
 decided();
 
