@@ -135,8 +135,10 @@ sub recovered {
     return ($segments, $torn);
 }
 my $killed = $workers + 2 * $masters;
-ok $n->wait_for(sub { (recovered())[0] >= $workers }),
-    "the segments of $killed killed workers are recovered";
+# the two that are left are the living ones': none is renamed while we read
+ok $n->wait_for(sub {
+    (recovered())[0] >= $workers && 2 == (() = glob $n->path('log/*.open'));
+}), "the segments of $killed killed workers are recovered";
 my ($segments, $torn) = recovered();
 cmp_ok $segments, '<=', $killed, '... each once';
 cmp_ok $torn, '<=', $killed, '... with at most one torn tail a kill';

@@ -17,12 +17,12 @@ use Reco::Nginx;
 use Reco::PowerLoss;
 use Reco::Tool qw(reco);
 use Test::More;
-use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
+use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
 
 # RECO_SLOW is also a factor of time limits, which sanitizers set.
 my $long = ($ENV{RECO_SLOW} // '') eq '1';
-my $answers = $long ? 5000 : 400;
-my $cuts = $long ? 2000 : 100;
+my $answers = $long ? 3000 : 400;
+my $cuts = $long ? 500 : 100;
 my $recovered = $long ? 60 : 6;
 my @HOW = qw(least torn zeros hole);
 
@@ -50,7 +50,7 @@ sub server {
 # A client that decides and rewards in turn and writes down "WHAT TIME": the
 # decision or the reward's key, and when its answer was whole.
 sub client {
-    my ($n, $number) = @_;
+    my ($n, $number, $pause) = @_;
     my $file = $n->write("seen.$number", '');
     my $pid = fork // die "fork: $!";
     return { pid => $pid, file => $file } if $pid;
@@ -69,6 +69,7 @@ sub client {
             decision => $a->{decision}, facts => { click => 1 } }) } || {};
         printf {$out} "%s %.9f\n", $key, clock_gettime(CLOCK_MONOTONIC)
             if ($r->{status} // 0) == 200;
+        sleep $pause if $pause;
     }
     POSIX::_exit(0);
 }
@@ -87,12 +88,17 @@ my (@clients, $owner);
 $owner = $$;
 END { kill 'KILL', map { $_->{pid} } @clients if $owner && $owner == $$ }
 
-# The load until so many answers; returns what was answered.
+# The load until so many answers, or with 'seconds' for so long and at leisure;
+# returns what was answered.
 sub load {
-    my ($n, $enough) = @_;
-    @clients = map { client($n, $_) } 1 .. 6;
-    $n->wait_for(sub { $enough <= (() = seen(@clients)) }, 120)
-        or fail 'enough answers';
+    my ($n, %o) = @_;
+    my $leisure = defined $o{seconds};
+    @clients = map { client($n, $_, $leisure && 0.02) } 1 .. 6;
+    $n->wait_for(sub {
+        my @seen = seen(@clients);
+        return $leisure ? @seen && $seen[-1][1] - $seen[0][1] > $o{seconds}
+            : @seen >= $o{answers};
+    }, 120) or fail 'enough answers';
     kill 'TERM', $_->{pid} for @clients;
     waitpid $_->{pid}, 0 for @clients;
     return seen(splice @clients);
@@ -247,7 +253,7 @@ sub has_all {
     my $disk = Reco::Disk->new($n, delay => 5);
     $disk->start;
     $o{breaks}->($disk) if $o{breaks};
-    my @seen = load($n, $answers);
+    my @seen = load($n, answers => $answers);
     is $disk->left('fdatasync'), 0, "$name: the disk failed"
         if $o{breaks};
     ok $n->stop, "$name: stop";
@@ -292,7 +298,7 @@ SKIP: {
             segment => '256k');
         my $disk = Reco::Disk->new($n, delay => 5);
         $disk->start;
-        my @seen = load($n, $answers * 5 * $interval);
+        my @seen = load($n, seconds => 5 * $interval);
         ok $n->stop, "$name: stop";
         my @trace = $disk->trace;
         my $at = written(@trace);
@@ -330,7 +336,7 @@ SKIP: {
     my $n = server(sync => 'off');
     my $disk = Reco::Disk->new($n, delay => 5);
     $disk->start;
-    my @seen = load($n, $answers);
+    my @seen = load($n, answers => $answers);
     ok $n->stop, 'sync=off: stop';
     my @trace = $disk->trace;
     my ($closed, @broken) = (0);
