@@ -3,7 +3,9 @@
  *
  * Where memory runs out, jansson 2.14 says that the text is wrong, or drops
  * characters of what it reads, and of keys that it writes, and says nothing.
- * So its requests are watched meanwhile.
+ * So its requests are watched meanwhile. They go to malloc() itself: a program's
+ * own function may end the program, which is not for a library in the middle
+ * of a publication.
  */
 
 #include "reco_jansson.h"
@@ -11,7 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static json_malloc_t  get_memory;           /* while it is watched */
+static json_malloc_t  before, get_memory;   /* while it is watched */
 static json_free_t    release;
 static bool           ran_out;
 
@@ -27,18 +29,21 @@ watched(size_t size)
     return p;
 }
 
-static void
-watch(void)
+void
+reco_jansson_begin(void)
 {
     ran_out = false;
-    json_get_alloc_funcs(&get_memory, &release);
+    json_get_alloc_funcs(&before, &release);
+    get_memory = release == free ? malloc : before;
     json_set_alloc_funcs(watched, release);
 }
 
-static void
-unwatch(void)
+bool
+reco_jansson_end(void)
 {
-    json_set_alloc_funcs(get_memory, release);
+    json_set_alloc_funcs(before, release);
+
+    return !ran_out;
 }
 
 reco_status_t
@@ -46,11 +51,10 @@ reco_jansson_load(reco_str_t text, json_t **root, reco_error_t *err)
 {
     json_error_t  fault;
 
-    watch();
+    reco_jansson_begin();
     *root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &fault);
-    unwatch();
 
-    if (ran_out) {
+    if (!reco_jansson_end()) {
         json_decref(*root);
         *root = NULL;
         return reco_error_set(err, RECO_NO_MEMORY, "", "out of memory");
@@ -75,11 +79,10 @@ reco_jansson_dump(const json_t *root, size_t flags)
 {
     char  *text;
 
-    watch();
+    reco_jansson_begin();
     text = json_dumps(root, flags);
-    unwatch();
 
-    if (ran_out) {
+    if (!reco_jansson_end()) {
         free(text);
         errno = ENOMEM;
         return NULL;

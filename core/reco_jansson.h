@@ -19,4 +19,10 @@ reco_status_t reco_jansson_load(reco_str_t text, json_t **root,
  * ENOMEM in errno, or where it has no text. One thread at a time. */
 char *reco_jansson_dump(const json_t *root, size_t flags);
 
+/* Between them jansson's requests for memory are watched: false when one of
+ * them failed, and what was made of it is not whole. The functions above do so
+ * by themselves, and are not to be called in between. */
+void reco_jansson_begin(void);
+bool reco_jansson_end(void);
+
 #endif /* RECO_JANSSON_H */

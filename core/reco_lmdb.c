@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 
 #define PAGE_META       0x08
 #define NO_PAGE         UINT64_MAX
+#define PROBE_BYTES     4096
 #define PAGE_SIZE_MIN   512
 #define PAGE_SIZE_MAX   65536
 
@@ -72,6 +74,38 @@ reco_lmdb_error(reco_error_t *err, int rc, const char *what)
     }
 
     return reco_error_set(err, status, "", "%s: %s", what, mdb_strerror(rc));
+}
+
+static int
+why_cut(int fd)
+{
+    ssize_t              n;
+    struct stat          st;
+    struct rlimit        limit;
+    static const char    page[PROBE_BYTES];
+
+    if (fstat(fd, &st) != 0) {
+        return EIO;
+    }
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0
+        && limit.rlim_cur != RLIM_INFINITY
+        && (rlim_t) st.st_size + PROBE_BYTES > limit.rlim_cur)
+    {
+        return EFBIG;                   /* to try would raise SIGXFSZ */
+    }
+
+    n = pwrite(fd, page, PROBE_BYTES, st.st_size);
+
+    return n == -1 ? errno : n < PROBE_BYTES ? ENOSPC : EIO;
+}
+
+int
+reco_lmdb_write_error(MDB_env *env, int rc)
+{
+    int  fd;
+
+    return rc == EIO && mdb_env_get_fd(env, &fd) == 0 ? why_cut(fd) : rc;
 }
 
 reco_status_t

@@ -13,6 +13,10 @@
 /* Status and message ("WHAT: LMDB's words") of a return code. */
 reco_status_t reco_lmdb_error(reco_error_t *err, int rc, const char *what);
 
+/* LMDB calls a write that was cut short EIO. What the next one meets, which is
+ * tried here, tells why; the file is lost anyway. Other codes as they are. */
+int reco_lmdb_write_error(MDB_env *env, int rc);
+
 /* LMDB reads a file's header once and then trusts it: what is no LMDB file,
  * or is shorter than it says, ends in a crash. So the header is read here
  * before. Refuses everything but a regular file. */

@@ -358,6 +358,7 @@ manifest_text(const reco_manifest_t *m)
     reco_buf_time(&b, m->published_ms);
     reco_buf_char(&b, '\0');
 
+    reco_jansson_begin();
     json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s}",
                      "format", MANIFEST_FORMAT,
                      "model", m->model,
@@ -368,8 +369,14 @@ manifest_text(const reco_manifest_t *m)
                      "parent", (json_int_t) m->parent,
                      "checksum", sum,
                      "published", published);
-    text = json != NULL ? reco_jansson_dump(json, JSON_INDENT(2)) : NULL;
+    text = json != NULL ? json_dumps(json, JSON_INDENT(2)) : NULL;
     json_decref(json);
+
+    if (!reco_jansson_end()) {
+        free(text);
+        errno = ENOMEM;
+        return NULL;
+    }
 
     if (text == NULL) {
         return NULL;

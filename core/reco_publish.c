@@ -556,7 +556,7 @@ generation_put(const job_t *job, MDB_env *env)
         return rc;
     }
 
-    return mdb_txn_commit(txn);
+    return reco_lmdb_write_error(env, mdb_txn_commit(txn));
 }
 
 static reco_status_t

@@ -7,8 +7,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* A record of a batch changes up to three pages (its leaf, what a split adds,
@@ -19,7 +17,6 @@
 #define BATCH_BYTES     (8 << 20)
 #define MAP_FREE        ((size_t) 256 << 20)
 
-#define PROBE_BYTES     4096
 #define PATH_SHOWN      150             /* so that the reason has room too */
 
 static reco_status_t batch_begin(reco_store_t *s, reco_error_t *err);
@@ -77,42 +74,13 @@ reco_store_db(reco_store_t *s, const char *name, MDB_dbi *dbi,
     return rc == 0 ? RECO_OK : reco_lmdb_error(err, rc, "mdb_dbi_open");
 }
 
-/* LMDB calls a write that was cut short EIO. What the next one meets tells
- * why; the file is lost anyway. */
-static int
-why_cut(int fd)
-{
-    ssize_t              n;
-    struct stat          st;
-    struct rlimit        limit;
-    static const char    page[PROBE_BYTES];
-
-    if (fstat(fd, &st) != 0) {
-        return EIO;
-    }
-
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0
-        && limit.rlim_cur != RLIM_INFINITY
-        && (rlim_t) st.st_size + PROBE_BYTES > limit.rlim_cur)
-    {
-        return EFBIG;                   /* to try would raise SIGXFSZ */
-    }
-
-    n = pwrite(fd, page, PROBE_BYTES, st.st_size);
-
-    return n == -1 ? errno : n < PROBE_BYTES ? ENOSPC : EIO;
-}
-
 static reco_status_t
 write_error(const reco_store_t *s, int rc, const char *what,
     reco_error_t *err)
 {
-    int          fd;
-    size_t       len;
+    size_t  len;
 
-    if (rc == EIO && mdb_env_get_fd(s->env, &fd) == 0) {
-        rc = why_cut(fd);
-    }
+    rc = reco_lmdb_write_error(s->env, rc);
 
     if (rc != EIO && rc != ENOSPC && rc != EFBIG && rc != EDQUOT) {
         return reco_lmdb_error(err, rc, what);

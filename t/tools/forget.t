@@ -366,6 +366,18 @@ my @pids = map {
 is_deeply([map { waitpid($_, 0); $? } @pids], [0, 0], 'two runs at once');
 is_deeply(contents("$dir/two"), $new, '... do it once');
 
+# ---- leftovers ----
+
+my $stale = write_log("$dir/stale");
+my ($segment) = files($stale);
+spew($_, 'half') for map { "$stale/$segment.tmp-000000000000000$_" } 1, 2;
+open(my $other, '<', "$stale/$segment.tmp-0000000000000002") or die $!;
+flock($other, LOCK_EX) or die $!;
+is((forget('nobody', '--log', $stale))[0], 0, 'a run that writes nothing');
+ok(!-e "$stale/$segment.tmp-0000000000000001", '... removes what was left');
+ok(-e "$stale/$segment.tmp-0000000000000002", '... but not what is held');
+close($other);
+
 # ---- decisions repeat ----
 
 is((reco('publish', $learned, '--to', "$dir/models"))[0], 0, 'publish');
