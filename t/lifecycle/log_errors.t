@@ -123,7 +123,7 @@ for my $case (@cases) {
     $n->signal('USR1') if $o{close};
     talk($n, \%book, 10);
     ok $n->wait_for(sub {
-        talk($n, \%book, 1) if $sync ne 'off' && !$o{close};
+        talk($n, \%book, 1);
         counter($n, 'errors', $o{counter}) > 0;
     }), "$name: fails and is counted";
     is $book{unlogged} + $book{503} > 0 ? 1 : 0, $o{lost} ? 1 : 0,

@@ -36,10 +36,25 @@ sub reward {
 my $told = qr/\[crit\].*reco: event log in /;
 sub told { scalar grep { $_ =~ $told } split /\n/, $_[0]->error_log }
 
+# What is in the segments when all is over: whole lines, each decision once,
+# and none of those that were said to be unlogged.
+sub sound {
+    my ($n, $name, @unlogged) = @_;
+    my %times;
+    $times{ $_->{id} }++ for $n->decisions;
+    is_deeply [ grep { $_ > 1 } values %times ], [], "$name: none is doubled";
+    is_deeply [ grep { $times{$_} } @unlogged ], [],
+        "$name: none that is marked unlogged";
+    is_deeply [ grep { $n->read('log/' . s{.*/}{}r) !~ /\n\z/ }
+        glob $n->path('log/*.ndjson*') ], [], "$name: none is torn";
+}
+
 # No record, for as long as it is down; then all is well again.
+my %unlogged;
 sub unlogged {
     my ($n, $name) = @_;
     my $a = decide($n);
+    $unlogged{$name} = $a->{decision};
     is $a->{http}, 200, "$name: a decision is answered";
     is $a->{unlogged}, 1, "$name: and marked";
     is reward($n, $a->{decision}), 503, "$name: a reward is refused";
@@ -60,6 +75,7 @@ sub healed {
     ok $n->stop, "$name: stop";
     is scalar(grep { $_->{id} eq $a->{decision} } $n->decisions), 1,
         "$name: and it is in the log";
+    sound($n, $name, $unlogged{$name} // ());
     like $n->error_log, qr/event log is written again, \d+ record\(s\) lost/,
         "$name: told";
 }
@@ -179,6 +195,7 @@ SKIP: {
     is told($n), 1, 'file-size limit: told once';
     ok $n->stop, 'file-size limit: stop';
     is scalar $n->decisions, 30, 'file-size limit: all are there';
+    sound($n, 'file-size limit');
     cmp_ok scalar(glob($n->path('log/*.ndjson')) ? 1 : 0), '==', 1,
         'file-size limit: in closed segments';
     $n->ok_log(allow => [ $told ]);
@@ -198,6 +215,7 @@ SKIP: {
     ok $n->wait_for(sub { !decide($n)->{unlogged} }, 5),
         'no room for a header: heals by itself';
     ok $n->stop, 'no room for a header: stop';
+    sound($n, 'no room for a header', $a->{decision});
     $n->ok_log(allow => [ $told ]);
 }
 
@@ -234,6 +252,8 @@ SKIP: {
     my %logged = map { $_->{id} => 1 } $n->decisions;
     is scalar(grep { !$_->{unlogged} && !$logged{ $_->{decision} } } @answers),
         0, 'disk full: what was not marked is in the log';
+    sound($n, 'disk full',
+        map { $_->{decision} } grep { $_->{unlogged} } @answers);
     is told($n), 1, 'disk full: told once';
     is_deeply [ glob "$log/*.open" ], [], 'disk full: all are closed';
     $n->ok_log(allow => [ $told ]);
