@@ -106,8 +106,9 @@ temp_set(char temp[RECO_PATH_MAX], const char *name)
 
 /* ---- leftovers ---------------------------------------------------------- */
 
-void
-reco_file_temp_remove(int folder, const char *name)
+/* What is held, another user's, or no regular file, stays. */
+static void
+temp_remove(int folder, const char *name)
 {
     int          fd;
     struct stat  st;
@@ -151,7 +152,7 @@ temp_clean(const char *path)
         if (reco_file_temp_stem(e->d_name) == len
             && memcmp(e->d_name, name, len) == 0)
         {
-            reco_file_temp_remove(dirfd(d), e->d_name);
+            temp_remove(dirfd(d), e->d_name);
         }
     }
 

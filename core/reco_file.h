@@ -21,10 +21,6 @@ reco_status_t reco_file_temp(const char *path, char temp[RECO_PATH_MAX],
 /* Bytes of NAME in "NAME.tmp-RANDOM", 0 when it is not such a name. */
 size_t reco_file_temp_stem(const char *name);
 
-/* Removes a temporary file of ours that nobody holds any more; leaves what is
- * held, another user's, or no regular file. */
-void reco_file_temp_remove(int folder, const char *name);
-
 /* An empty file without a name in the folder of 'path', open for reading and
  * writing: it goes with its descriptor, however the process ends. Where the
  * file system has no such files it has a name for a moment. */

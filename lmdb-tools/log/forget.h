@@ -60,8 +60,8 @@ bool forget_is_theirs(const forget_t *f, reco_str_t customer_key);
 bool forget_list(forget_log_t *log, const char *path);
 void forget_list_free(forget_log_t *log);
 
-/* Removes what killed runs left in the folder and nobody holds. False when the
- * folder cannot be read. */
+/* Removes what killed runs left in the folder and nobody holds. It has records
+ * as the segments have: false, after a message, when one of them stays. */
 bool forget_clean(const char *path);
 
 /* Opens a closed segment and waits until nobody else has its lock; -1 with

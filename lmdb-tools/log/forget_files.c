@@ -217,9 +217,36 @@ forget_sync_folder(const char *path)
 
 /* ---- leftovers ---------------------------------------------------------- */
 
+/* Whoever owns it: a copy is given to its segment's owner before it is renamed.
+ * What is held is another run's, which works on a segment that it holds. */
+static bool
+remove_leftover(int dir, const char *name)
+{
+    int          fd;
+    bool         ok;
+    struct stat  st;
+
+    fd = openat(dir, name,
+                O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+    if (fd == -1) {
+        return errno == ENOENT || errno == ELOOP;
+    }
+
+    ok = fstat(fd, &st) == 0
+         && (!S_ISREG(st.st_mode)
+             || (flock(fd, LOCK_EX | LOCK_NB) != 0
+                 ? errno == EWOULDBLOCK
+                 : unlinkat(dir, name, 0) == 0 || errno == ENOENT));
+
+    close(fd);
+
+    return ok;
+}
+
 bool
 forget_clean(const char *path)
 {
+    bool            ok = true;
     DIR            *dir = opendir(path);
     struct dirent  *entry;
 
@@ -228,12 +255,15 @@ forget_clean(const char *path)
     }
 
     while ((entry = readdir(dir)) != NULL) {
-        if (is_temporary(entry->d_name)) {
-            reco_file_temp_remove(dirfd(dir), entry->d_name);
+        if (is_temporary(entry->d_name)
+            && !remove_leftover(dirfd(dir), entry->d_name))
+        {
+            tool_errno("remove", entry->d_name);
+            ok = false;
         }
     }
 
     closedir(dir);
 
-    return true;
+    return ok;
 }

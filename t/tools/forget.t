@@ -351,6 +351,24 @@ for my $k (0 .. $kills - 1) {
 cmp_ok($half, '>', 0, 'runs were killed before their end');
 cmp_ok($left, '>', 0, 'and in the middle of a segment');
 
+# A copy has its segment's owner before it has its name; here it has records of
+# somebody who is asked for later.
+my $copy = "$dir/copy/reco-edge-1-00000001-000000.ndjson.tmp-0123456789abcdef";
+write_segment("$dir/copy", 'edge-1', 1, 0, $t0, decision(1, $t0, customer => 'c2'));
+spew($copy, slurp("$dir/copy/reco-edge-1-00000001-000000.ndjson"));
+if ($> == 0) {
+    chown 65534, 65534, $copy or die $!;
+    ($status, $r) = forget('c2', '--log', "$dir/copy");
+    is_deeply([$status, $r->{absent}, -e $copy], [0, JSON::PP::true, undef],
+              'what a killed run left goes, whoever owns it');
+} else {
+    chmod 0, $copy or die $!;
+    ($status, $r, $err) = forget('c2', '--log', "$dir/copy");
+    is($status, 1, 'what a killed run left and cannot be removed: not absent');
+    like($err, qr/cannot remove 'reco-edge-1-00000001-000000.ndjson.tmp-/,
+         '... and which');
+}
+
 # ---- two at once ----
 
 large("$dir/two");
