@@ -20,6 +20,7 @@
 
 
 static void ngx_http_reco_log_room_full(ngx_http_reco_log_t *log);
+static void ngx_http_reco_log_room_others(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_room_soon(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_room_task(void *data, ngx_log_t *unused);
 static reco_status_t ngx_http_reco_log_room_lock(ngx_http_reco_look_t *look,
@@ -146,8 +147,33 @@ ngx_http_reco_log_room_full(ngx_http_reco_log_t *log)
 
     log->failing = 1;
     log->failed_at = ngx_current_msec;
+    log->room->refused = ngx_current_msec | 1;
 
     ngx_http_reco_log_room_soon(log);
+}
+
+
+/* Records of this worker may take the room that another one has none of, and
+ * while there come no more of them nothing else closes their segment. */
+
+static void
+ngx_http_reco_log_room_others(ngx_http_reco_log_t *log)
+{
+    ngx_msec_t  refused;
+
+    refused = log->room ? log->room->refused : 0;
+
+    if (refused == 0
+        || (ngx_msec_int_t) (ngx_current_msec - refused)
+           >= 2 * NGX_HTTP_RECO_LOG_LOOK
+        || log->segment.fd == -1
+        || log->segment.size == log->segment.header)
+    {
+        return;
+    }
+
+    ngx_http_reco_log_close(log);
+    ngx_http_reco_log_work(log);
 }
 
 
@@ -441,6 +467,9 @@ ngx_http_reco_log_room_handler(ngx_event_t *ev)
     ngx_http_reco_log_t  *log;
 
     log = ev->data;
+
+    ngx_http_reco_log_room_others(log);
+
     wait = log->look.soon ? NGX_HTTP_RECO_LOG_LOOK_SOON
                           : NGX_HTTP_RECO_LOG_LOOK;
 

@@ -202,6 +202,36 @@ cmp_ok $written, '>', 0, "two workers: $written logged";
 ok $n->stop, 'two workers: the end';
 $n->ok_log(allow => [ $full ]);
 
+# ---- full=stop: what a worker without requests has open --------------------- #
+
+$n = server('segment=16k max=64k', workers => 2);
+$n->start;
+my %of;    # segment -> a connection to who writes it
+for (1 .. 200) {
+    my $c = $n->client;
+    my %was = map { $_ => -s } glob $n->path('log/*.open');
+    asks($c);
+    my ($grown) = grep { -s > ($was{$_} // 0) } glob $n->path('log/*.open');
+    $of{$grown} //= $c if $grown;
+    last if keys %of == 2;
+}
+my ($idle, $busy) = sort keys %of;
+my $asked = 0;
+1 until asks($of{$busy})->{headers}{'reco-unlogged'} || ++$asked > 3000;
+cmp_ok $asked, '<', 3000, 'stop: one of two workers finds the log full';
+ok $n->wait_for(sub { asks($of{$busy}); !-e $idle }, 40),
+    'stop: the other one closes its segment too, though nobody asks it';
+ok -e $idle =~ s/\.open$//r, 'stop: and what it holds can be shipped';
+ok $n->stop, 'stop: the end of both';
+$n->ok_log(allow => [ $full ]);
+
+sub asks {
+    my ($client) = @_;
+    $client->send("GET /decide?customer=@{['c' x 200]} HTTP/1.1\r\n"
+        . "Host: a\r\n\r\n");
+    return $client->response;
+}
+
 # ---- full=drop, and who is not dropped ------------------------------------- #
 
 $n = server('segment=4k max=64k full=drop');
