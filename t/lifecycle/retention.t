@@ -211,7 +211,8 @@ for (1 .. 200) {
     my $c = $n->client;
     my %was = map { $_ => -s } glob $n->path('log/*.open');
     asks($c);
-    my ($grown) = grep { -s > ($was{$_} // 0) } glob $n->path('log/*.open');
+    my ($grown) = grep { -s > ($was{$_} // 512) }    # a header is no record
+        glob $n->path('log/*.open');
     $of{$grown} //= $c if $grown;
     last if keys %of == 2;
 }
@@ -371,7 +372,8 @@ my $http = $n->{conf_http};
 $n->configure(conf_http => $http =~ s/256k/64k/r);
 ok $n->reload(1), 'reload: a smaller max';
 ok $n->wait_for(sub { bytes($n) <= $MAX }, 15), 'reload: is kept to';
-cmp_ok event($n, 'log_segments_dropped'), '>', 10, 'reload: by dropping';
+ok $n->wait_for(sub { event($n, 'log_segments_dropped') > 10 }),
+    'reload: by dropping';
 
 $n->configure(conf_http => $http =~ s/256k full=drop/16k/r);
 ok $n->reload(1), 'reload: stop';
