@@ -76,7 +76,10 @@ reco_event_write_header(reco_buf_t *b, const reco_segment_header_t *h)
 
     reco_buf_cstr(b, ",\"writer\":\"reco " RECO_VERSION "\",\"pad\":\"");
 
-    for (len = reco_buf_len(b) - start + 3; len < RECO_EVENT_HEADER_BYTES; len++) {
+    for (len = reco_buf_len(b) - start + 3;
+         len < RECO_EVENT_HEADER_BYTES;
+         len++)
+    {
         reco_buf_char(b, '.');
     }
 

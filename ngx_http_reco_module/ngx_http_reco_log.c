@@ -10,8 +10,9 @@
  *                         -(failed)-> failed -> answered
  *
  * A failure (full disk, folder gone, file-size limit) costs the records of its
- * turn, which are noted when the log is written again; opening is tried again at
- * most once a second, and a person is told at most once a minute of one cause.
+ * turn, which are noted when the log is written again; opening is tried again
+ * at most once a second, and a person is told at most once a minute of one
+ * cause.
  */
 
 #include "ngx_http_reco_log.h"

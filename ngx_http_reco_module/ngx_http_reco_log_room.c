@@ -6,8 +6,9 @@
  * would pass max fails instead. Nobody takes anything from the count but a
  * look: in a thread (and in the master, at a reload), under the lock of the
  * folder's mark, so that there is one at a time, it removes what is to go, and
- * sets the count right by the difference to what there is. What is being written meanwhile is counted
- * twice, until the next look, and never not at all.
+ * sets the count right by the difference to what there is. What is being
+ * written meanwhile is counted twice, until the next look, and never not at
+ * all.
  */
 
 #include "ngx_http_reco_log.h"
