@@ -476,6 +476,21 @@ ledger_tail_close(ledger_tail_t *t)
     }
 }
 
+/* A damaged time would be the end of the data, for all other records too. */
+static bool
+check_time(const ledger_tail_t *t, const reco_event_t *e, reco_error_t *err)
+{
+    if (e->type == RECO_EVENT_HEADER || e->time_ms <= LEDGER_TIME_MAX_MS) {
+        return true;
+    }
+
+    reco_error_set(err, RECO_CORRUPT, "time", "%s:%llu: time: beyond 10^15 ms",
+                   reco_log_file(t->reader),
+                   (unsigned long long) reco_log_line(t->reader));
+
+    return false;
+}
+
 /* Up to the end, or to what cannot be read: then RECO_IO or RECO_NO_MEMORY. */
 static reco_status_t
 read_on(ledger_tail_t *t, tool_progress_t *progress, reco_error_t *err)
@@ -486,6 +501,10 @@ read_on(ledger_tail_t *t, tool_progress_t *progress, reco_error_t *err)
 
     for ( ;; ) {
         status = reco_log_next(t->reader, &e, err);
+
+        if (status == RECO_OK && !check_time(t, e, err)) {
+            status = RECO_CORRUPT;
+        }
 
         if (status == RECO_OK) {
             take(t, e);

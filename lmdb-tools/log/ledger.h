@@ -128,6 +128,9 @@ typedef enum {
  * their squares stay finite. */
 #define LEDGER_MAX_VALUE        1e12
 
+/* A record of a later time (the year 33658) is a damaged line. */
+#define LEDGER_TIME_MAX_MS      ((uint64_t) 1000000000000000)
+
 typedef struct {
     uint64_t  records;          /* all models, and notes of what was lost */
     uint64_t  repeated;         /* of these, read before (same sequence

@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-/* Beyond it an offset or a time is none (the year 33658). */
-#define OFFSET_MAX  ((int64_t) 1000000000000000)
+/* Beyond it an offset is none. */
+#define OFFSET_MAX  ((int64_t) LEDGER_TIME_MAX_MS)
 
 static ledger_boot_t *
 find_boot(ledger_t *l, const char *node, reco_str_t id)

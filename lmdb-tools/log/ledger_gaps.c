@@ -68,6 +68,13 @@ compare_spans(const void *a, const void *b)
     return compare_u64(x->first_ms, y->first_ms);
 }
 
+/* Notes may say anything; what is printed has 63 bits. */
+static uint64_t
+sum(uint64_t a, uint64_t b)
+{
+    return b > (uint64_t) INT64_MAX - a ? (uint64_t) INT64_MAX : a + b;
+}
+
 /* ---- spans of time ------------------------------------------------------- */
 
 static void
@@ -184,7 +191,7 @@ add_gap(ledger_t *l, const ledger_run_t *before, const ledger_run_t *after,
 
     add_span(gaps, t0 < t1 ? t0 : t1, (t0 < t1 ? t1 : t0) + LEDGER_SKEW_MS);
     l->counts.gaps++;
-    l->counts.lost += lost;
+    l->counts.lost = sum(l->counts.lost, lost);
 }
 
 /* By number, without those that lie within another, as those that were read
@@ -273,8 +280,8 @@ ledger_find_gaps(ledger_t *l, ledger_spans_t *gaps, ledger_spans_t *unlogged)
 
         for (i = 0; i < s->nlost; i++) {
             note = &s->lost[i];
-            l->counts.unlogged += note->lost.decisions;
-            l->counts.refused += note->lost.rewards;
+            l->counts.unlogged = sum(l->counts.unlogged, note->lost.decisions);
+            l->counts.refused = sum(l->counts.refused, note->lost.rewards);
 
             if (note->lost.decisions > 0) {
                 add_span(unlogged, lost_since_ms(s, note),

@@ -480,6 +480,35 @@ like($err, qr/several models, '(shop|bar)' and '(shop|bar)'/,
 is(evaluate('--log', $d4, '--reward', 'buy', '--model', 'bar')->{n}, 1,
    'the model that is named');
 
+# ---- numbers that cannot be ----
+
+# One damaged time would be the end of the data: nothing would be open, or (the
+# largest number) nothing be before it.
+for my $time ('18446744073709551615', '1000000000000001') {
+    my $file = write_segment("$dir/time$time", 'n', 1, 0, $t0,
+        decision(1, $t0), decision(2, $t0 + HOUR), decision(3, $t0 + 1));
+    my $text = slurp($file);
+    $text =~ s/"time":@{[$t0 + 1]}/"time":$time/ or die;
+    spew($file, $text);
+    my $log = evaluate('--log', "$dir/time$time", '--reward', 'click',
+                       '--horizon', '30m')->{log};
+    is_deeply([@$log{qw(as_of decisions expired corrupt)}, $log->{censored}{open}],
+        ['2023-11-14T23:13:20.000Z', 2, 1, 1, 1],
+        "a record of the time $time is a damaged line");
+}
+
+# Notes of numbers near 2^64 that tell of each other's, too.
+my $all = '18446744073709551';
+write_segment("$dir/sum", 'n', 1, 0, $t0, decision(1, $t0),
+              decision(2, $t0 + HOUR));
+open my $sum, '>>', "$dir/sum/reco-n-00000001-000000.ndjson" or die $!;
+print $sum map { qq({"type":"lost","seq":${all}60$_,"time":$t0,"from":3,)
+    . qq("to":${all}599,"decisions":${all}595,"rewards":0,"elapsed":1}\n) }
+    0 .. 3;
+close $sum or die $!;
+is(evaluate('--log', "$dir/sum", '--reward', 'click', '--horizon', '30m')
+   ->{log}{unlogged}, 9223372036854775807, 'counts do not become negative');
+
 # ---- very many of something ----
 
 # Within so many seconds of CPU it ends, or the kernel ends it: some 100 times
