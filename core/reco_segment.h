@@ -93,6 +93,9 @@ typedef struct {
     uint64_t     max;           /* bytes; above, the oldest closed ones go; 0:
                                    however many */
     uint64_t     drop_to;       /* bytes; until no more than these are left */
+    reco_str_t   boot;          /* with before_ms: a segment of this boot whose */
+    int64_t      since_ms;      /* last record is of this monotonic time or later
+                                   stays, whatever the wall clock is set to */
 } reco_retain_t;
 
 typedef struct {

@@ -33,6 +33,8 @@
 #define TAIL_MIN       4096
 #define TAIL_MAX       (256 * 1024)
 
+#define HEADER_MAX     1024
+
 typedef struct {
     char      name[128];        /* of the closed segment */
     uint32_t  incarnation;
@@ -245,17 +247,44 @@ list(folder_t *f, DIR *d, reco_error_t *err)
 
 /* ---- ages ----------------------------------------------------------- */
 
+typedef struct {
+    reco_event_t      event;
+    reco_json_keys_t  keys;
+    char              strings[];
+} record_t;
+
+/* The caller frees it; NULL when the line is no record. */
+static record_t *
+read_record(const char *line, size_t len)
+{
+    record_t      *r;
+    reco_arena_t   arena = { NULL, 2 * len + 16, 0 };
+    reco_error_t   fault;
+
+    r = calloc(1, sizeof(*r) + arena.size);
+    if (r == NULL) {
+        return NULL;
+    }
+
+    arena.base = r->strings;
+
+    if (reco_event_read((reco_str_t) { line, len }, &arena, &r->keys,
+                        &r->event, &fault) != RECO_OK)
+    {
+        free(r);
+        return NULL;
+    }
+
+    return r;
+}
+
 /* The time of the last whole line; 0 when there is no telling. */
 static uint64_t
 time_of_last(const char *text, size_t len)
 {
-    uint64_t           time_ms = 0;
-    const char        *newline, *before;
-    reco_str_t         line;
-    reco_error_t       fault;
-    reco_arena_t       arena = { NULL, 0, 0 };
-    reco_event_t      *event;
-    reco_json_keys_t  *keys;
+    record_t    *r;
+    uint64_t     time_ms;
+    const char  *newline, *before;
 
     newline = memrchr(text, '\n', len);
     before = (newline == NULL)
@@ -265,25 +294,52 @@ time_of_last(const char *text, size_t len)
         return 0;
     }
 
-    line.data = before + 1;
-    line.len = (size_t) (newline - line.data);
-
-    arena.size = 2 * line.len + 16;
-    arena.base = malloc(arena.size);
-    event = calloc(1, sizeof(*event));
-    keys = calloc(1, sizeof(*keys));
-
-    if (arena.base != NULL && event != NULL && keys != NULL
-        && reco_event_read(line, &arena, keys, event, &fault) == RECO_OK)
-    {
-        time_ms = event->time_ms;
-    }
-
-    free(arena.base);
-    free(event);
-    free(keys);
+    r = read_record(before + 1, (size_t) (newline - before - 1));
+    time_ms = (r != NULL) ? r->event.time_ms : 0;
+    free(r);
 
     return time_ms;
+}
+
+/* By the clock that nobody sets; of another boot it says nothing. (In doubles,
+ * which do not overflow; below 2^53 ms they are exact.) */
+static bool
+is_young(const folder_t *f, const entry_t *e)
+{
+    int                  fd;
+    bool                 young = false;
+    char                 text[HEADER_MAX];
+    ssize_t              n;
+    record_t            *r;
+    const char          *newline;
+    const reco_clock_t  *clock;
+
+    if (f->want->boot.len == 0) {
+        return false;
+    }
+
+    fd = openat(f->dir, e->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+                                 | O_CLOEXEC);
+    n = (fd >= 0) ? pread(fd, text, sizeof(text), 0) : -1;
+    newline = (n > 0) ? memchr(text, '\n', (size_t) n) : NULL;
+    r = (newline != NULL) ? read_record(text, (size_t) (newline - text)) : NULL;
+
+    if (r != NULL && r->event.type == RECO_EVENT_HEADER) {
+        clock = &r->event.header.clock;
+        young = clock->known && clock->boot.len == f->want->boot.len
+                && memcmp(clock->boot.data, f->want->boot.data,
+                          clock->boot.len) == 0
+                && (double) e->last_ms - (double) clock->offset_ms
+                   >= (double) f->want->since_ms;
+    }
+
+    free(r);
+
+    if (fd >= 0) {
+        (void) close(fd);
+    }
+
+    return young;
 }
 
 static void
@@ -336,7 +392,7 @@ is_expired(const folder_t *f, entry_t *e)
         read_age(f, e);
     }
 
-    return e->last_ms < f->want->before_ms;
+    return e->last_ms < f->want->before_ms && !is_young(f, e);
 }
 
 /* Oldest first, by the last record; but of one writer in the order of its

@@ -56,6 +56,11 @@ ngx_http_reco_log_room_init(ngx_http_reco_log_t *log)
     look->want.dir = (char *) log->conf->path.data;
     look->want.node = log->node;
 
+    if (log->has_boot) {
+        look->want.boot.data = log->boot;
+        look->want.boot.len = sizeof(log->boot);
+    }
+
     if (log->conf->drop) {
         look->want.max = log->conf->max;
         look->want.drop_to = log->conf->max - log->conf->segment;
@@ -216,6 +221,8 @@ ngx_http_reco_log_room_look(ngx_http_reco_log_t *log)
     if (log->conf->keep) {
         now = ngx_http_reco_time_ms();
         look->want.before_ms = now - ngx_min(now, log->conf->keep);
+        look->want.since_ms = (int64_t) ngx_current_msec
+                              - (int64_t) log->conf->keep;
     }
 
     if (log->room) {

@@ -206,10 +206,10 @@ ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
         return;
     }
 
+    ngx_memzero(&want, sizeof(want));
     want.dir = (char *) mcf->log.path.data;
     want.node.data = (char *) mcf->node.data;
     want.node.len = mcf->node.len;
-    want.before_ms = want.max = want.drop_to = 0;
 
     hash = ngx_http_reco_hash(zone, want.node,
                               (reco_str_t) { want.dir, mcf->log.path.len })

@@ -64,9 +64,11 @@ plan skip_all => 'no library to set the clock with'
     if $? || $ENV{RECO_VALGRIND} || $ENV{ASAN_OPTIONS};
 
 sub server {
+    my ($more) = @_;
+    $more //= '';
     my $n = Reco::Nginx->new(
         conf_http => 'reco_zone reco:2m; reco_node edge;'
-            . ' reco_model shop models/shop check=1s; reco_log log;',
+            . " reco_model shop models/shop check=1s; reco_log log $more;",
         conf_server => 'location = /decide { reco_recommend shop; }'
             . ' location = /status { reco_status json; }');
     publish($n);
@@ -150,6 +152,30 @@ cmp_ok $steps, '<=', 18 + time - $began, 'then one a second';
 note "60 steps, $steps segments begun";
 ok $n->stop, 'stop';
 is_deeply [ map { $_->{seq} } records($n) ], [ 1 .. 60 ], 'nothing is lost';
+$n->ok_log;
+
+# ---- keep= while the clock is wrong ------------------------------------------ #
+
+# A day ahead every segment is older than an hour by the wall clock. What this
+# boot wrote is not, by the clock that nobody sets; another boot's may go.
+$n = server('keep=1h');
+decide($n) for 1 .. 3;
+kill 'USR1', $n->pid;
+my @closed;
+ok $n->wait_for(sub { @closed = glob $n->path('log/*.ndjson') }), 'closed';
+my $other = $n->path('log/reco-edge-00000001-000000.ndjson');
+open my $o, '>', $other or die $!;
+print {$o} '{"type":"forgotten","seq":1,"time":1700000000000}', "\n" for 1, 2;
+close $o;
+chown((stat $closed[0])[4, 5], $other);
+utime 1_700_000_000, 1_700_000_000, $other;
+set_clock($day);
+decide($n);
+kill 'HUP', $n->pid;                    # whose workers look at once
+ok $n->wait_for(sub { !-e $other }), 'a segment that is old goes';
+ok -e $closed[0], 'one of a moment ago stays, though the clock is a day ahead';
+set_clock(0);
+ok $n->stop, 'stop';
 $n->ok_log;
 
 done_testing;

@@ -67,10 +67,16 @@ has(unsigned inc, unsigned number)
     return exists(name);
 }
 
+/* Which the next looks know of the machine's clock. */
+static reco_str_t  boot;
+static int64_t     since_ms;
+
 static void
 retain(uint64_t before_ms, uint64_t max, uint64_t drop_to)
 {
-    want = (reco_retain_t) { dir, NODE, before_ms, max, drop_to };
+    want = (reco_retain_t) { .dir = dir, .node = NODE, .before_ms = before_ms,
+                             .max = max, .drop_to = drop_to, .boot = boot,
+                             .since_ms = since_ms };
 
     if (reco_segment_retain(&want, &out, &err) != RECO_OK) {
         fail_msg("%s", err.message);
@@ -227,6 +233,61 @@ test_age(void **state)
     assert_string_equal(out.last, "reco-edge-1-0000000a-000004.ndjson");
 }
 
+/* reco-edge-1-0000000a-<number>.ndjson with a whole header and one record. */
+static void
+clocked(unsigned number, uint64_t time_ms, int64_t clock, const char *of)
+{
+    char  name[128], text[512];
+
+    snprintf(name, sizeof(name), "reco-edge-1-0000000a-%06u.ndjson", number);
+    snprintf(text, sizeof(text), "{\"type\":\"segment\",\"format\":1,"
+             "\"node\":\"edge-1\",\"incarnation\":\"0000000a\","
+             "\"segment\":%u,\"time\":1,\"clock\":%lld,\"boot\":\"%s\","
+             "\"writer\":\"w\"}\n"
+             "{\"type\":\"forgotten\",\"seq\":1,\"time\":%llu}\n", number,
+             (long long) clock, of, (unsigned long long) time_ms);
+    write_file(name, text, "w");
+    touch(name, 1);
+}
+
+/* The wall clock was set ahead: 50 s are an hour. Of this boot the monotonic
+ * clock says how old a record is: what is of 20 s or later stays. */
+static void
+test_set_clock(void **state)
+{
+    (void) state;
+
+    boot = RECO_STR("b1");
+    since_ms = 20000;
+
+    clocked(0, 30000, 10001, "b1");             /* of 19,999 ms */
+    clocked(1, 30000, 10000, "b1");
+    clocked(2, 30000, -5000, "b1");
+    clocked(3, 30000, 10000, "b2");             /* another boot's */
+    clocked(4, 30000, 10000, "b");
+    clocked(5, 60000, 10000, "b2");             /* young by both */
+    clocked(6, 30000, INT64_MIN, "b1");         /* no clock, but no crash */
+    segment("edge-1", 10, 7, 30000);            /* no header */
+    touch("reco-edge-1-0000000a-000007.ndjson", 1);
+
+    retain(50000, 0, 0);
+
+    assert_false(has(10, 0));
+    assert_true(has(10, 1));
+    assert_true(has(10, 2));
+    assert_false(has(10, 3));
+    assert_false(has(10, 4));
+    assert_true(has(10, 5));
+    assert_false(has(10, 7));
+
+    /* nothing is known of the clock */
+    boot = RECO_STR("");
+    retain(50000, 0, 0);
+    assert_false(has(10, 1) || has(10, 2));
+
+    since_ms = 0;
+}
+
 /* Oldest first by the last record, also across writers; nothing below max;
  * down to what is asked for, by whole segments. */
 static void
@@ -377,7 +438,7 @@ test_no_folder(void **state)
 
     (void) state;
 
-    want = (reco_retain_t) { "/nowhere/at/all", NODE, 0, 0, 0 };
+    want = (reco_retain_t) { .dir = "/nowhere/at/all", .node = NODE };
     assert_int_equal(reco_segment_retain(&want, &out, &err), RECO_IO);
     assert_false(out.counted);
     assert_string_equal(err.message,
@@ -396,6 +457,7 @@ main(void)
         TEST(test_renames),
         TEST(test_age),
         TEST(test_order),
+        TEST(test_set_clock),
         TEST(test_order_clock),
         TEST(test_open_stays),
         TEST(test_held),
