@@ -40,6 +40,7 @@ typedef struct {
     uint64_t          rewritten;
     uint64_t          bytes;            /* of segments removed for their age */
     uint64_t          undated;          /* segments without a record's time */
+    uint64_t          copies;           /* files that may have records as well */
 } cmd_t;
 
 /* ---- options ------------------------------------------------------------ */
@@ -342,6 +343,12 @@ left(const cmd_t *c)
            + (written ? 0 : c->snapshot.customers + c->snapshot.history);
 }
 
+static bool
+is_absent(const cmd_t *c)
+{
+    return left(c) == 0 && c->found.unreadable == 0 && c->copies == 0;
+}
+
 static void
 print_line(const char *name, uint64_t n)
 {
@@ -364,7 +371,7 @@ print_customer(const cmd_t *c)
             "segments", (json_int_t) c->segments,
             "rewritten", (json_int_t) c->rewritten,
             "dry_run", c->dry_run,
-            "absent", left(c) == 0 && c->found.unreadable == 0));
+            "absent", is_absent(c)));
         return;
     }
 
@@ -385,9 +392,10 @@ print_customer(const cmd_t *c)
 static bool
 forget_customer(cmd_t *c)
 {
-    bool  ok = who(c) && open_base(c) && (c->dry_run || recover(c))
-               && each_segment(c, learn) && is_in_their_words(c)
-               && each_segment(c, take_out);
+    uint32_t  i;
+    bool      ok = who(c) && open_base(c) && (c->dry_run || recover(c))
+                   && each_segment(c, learn) && is_in_their_words(c)
+                   && each_segment(c, take_out);
 
     if (ok && c->base.snapshot) {
         ok = forget_snapshot(&c->who, c->base.snapshot,
@@ -395,8 +403,12 @@ forget_customer(cmd_t *c)
     }
 
     if (ok) {
+        for (i = 0; i < c->nlogs; i++) {
+            c->copies += forget_copies(c->logs[i]);
+        }
+
         print_customer(c);
-        ok = left(c) == 0 && c->found.unreadable == 0;
+        ok = is_absent(c);
     }
 
     model_file_close(&c->base);

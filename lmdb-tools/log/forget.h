@@ -60,6 +60,11 @@ bool forget_is_theirs(const forget_t *f, reco_str_t customer_key);
 bool forget_list(forget_log_t *log, const char *path);
 void forget_list_free(forget_log_t *log);
 
+/* How many files of the folder have a segment's name with something behind it,
+ * such as .gz: they may have records that cannot be looked for here. Each is
+ * warned of. */
+uint64_t forget_copies(const char *path);
+
 /* Removes what killed runs left in the folder and nobody holds. It has records
  * as the segments have: false, after a message, when one of them stays. */
 bool forget_clean(const char *path);

@@ -46,6 +46,15 @@ is_temporary(const char *name)
            && memcmp(name + n - e, CLOSED, e) == 0;
 }
 
+/* A segment that somebody compressed, moved aside or is copying. */
+static bool
+is_copy(const char *name)
+{
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0
+           && strstr(name, CLOSED) != NULL
+           && !is_segment(name) && !is_temporary(name);
+}
+
 static char *
 join(const char *dir, const char *name)
 {
@@ -121,6 +130,28 @@ forget_list(forget_log_t *log, const char *path)
     }
 
     return true;
+}
+
+uint64_t
+forget_copies(const char *path)
+{
+    DIR            *dir = opendir(path);
+    uint64_t        n = 0;
+    struct dirent  *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (is_copy(entry->d_name)) {
+            tool_warn("%s/%s: is no segment by its name, and not looked into",
+                      path, entry->d_name);
+            n++;
+        }
+    }
+
+    if (dir != NULL) {
+        closedir(dir);
+    }
+
+    return n;
 }
 
 void

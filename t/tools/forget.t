@@ -369,6 +369,15 @@ if ($> == 0) {
          '... and which');
 }
 
+# A compressed segment is not looked into: nothing is proved.
+my $gz = 'reco-edge-1-00000001-000001.ndjson.gz';
+spew("$dir/copy/$gz", 'x');
+($status, $r, $err) = forget('c2', '--log', "$dir/copy");
+is_deeply([$status, $r->{absent}], [1, JSON::PP::false],
+          'beside a compressed segment absence is not claimed');
+like($err, qr/\Q$gz\E: is no segment by its name, and not looked into/,
+     '... which is named');
+
 # ---- two at once ----
 
 large("$dir/two");
