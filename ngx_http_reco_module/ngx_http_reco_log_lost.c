@@ -109,10 +109,18 @@ ngx_http_reco_log_failed(ngx_http_reco_log_t *log,
         return;
     }
 
-    ngx_log_error(NGX_LOG_CRIT, log->cycle->log, 0,
-                  "reco: event log in \"%V\": %s: %s; "
-                  "%ui record(s) lost so far",
-                  &log->conf->path, what, error->message, log->nlost);
+    if (log->nlost) {
+        ngx_log_error(NGX_LOG_CRIT, log->cycle->log, 0,
+                      "reco: event log in \"%V\": %s: %s; "
+                      "%ui record(s) lost so far",
+                      &log->conf->path, what, error->message, log->nlost);
+
+    } else {
+        /* what fails may be lost from here on */
+        ngx_log_error(NGX_LOG_CRIT, log->cycle->log, 0,
+                      "reco: event log in \"%V\": %s: %s",
+                      &log->conf->path, what, error->message);
+    }
 
     log->told = 1;
 }

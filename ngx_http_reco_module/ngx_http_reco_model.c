@@ -779,7 +779,8 @@ ngx_http_reco_complain(ngx_http_reco_watch_t *watch, ngx_uint_t level,
 
     } else {
         ngx_log_error(level, watch->log, 0,
-                      "reco: model \"%V\" has no snapshot, its fallback "
-                      "answers: %s", &model->name, message);
+                      "reco: model \"%V\" has no snapshot%s: %s", &model->name,
+                      model->fallback->catalogue.n
+                      ? ", its fallback answers" : " and no fallback", message);
     }
 }

@@ -87,6 +87,7 @@ remove_tree($n->path('log'));
 $n->start;
 unlogged($n, 'no folder');
 is told($n), 1, 'no folder: told once';
+unlike $n->error_log, qr/\b0 record\(s\) lost/, 'no folder: not of 0 lost';
 like $n->error_log, qr/cannot open a segment: cannot create .*No such file/,
     'no folder: with the reason';
 $n->folder('log');

@@ -77,5 +77,9 @@ is($state->()->{current_episode}, 1, 'one session');
 cmp_ok($state->()->{q_table_size}, '>', 0, 'a table');
 
 $n->stop;
-$n->ok_log(allow => [qr/has no snapshot, its fallback answers/]);
+my $none = qr/has no snapshot(?:, its fallback answers| and no fallback): /;
+like($n->error_log, qr/"offers" has no snapshot, its fallback answers: /,
+     'until there was a model, the log said what answered');
+like($n->error_log, qr/"cart" has no snapshot and no fallback: /, '... or nothing');
+$n->ok_log(allow => [$none]);
 done_testing;

@@ -60,7 +60,7 @@ sub most {
     return $most;
 }
 
-my $full = qr/\[crit\].*event log in .*: cannot write: .*: log is full; /;
+my $full = qr/\[crit\].*event log in .*: cannot write: .*: log is full\b/;
 my $dropped = qr/\[warn\].*is full: dropped (\d+) segment\(s\), (\d+) bytes/;
 my $no_room = qr/\[crit\].*is larger than max: .*no room could be made/;
 
