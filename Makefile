@@ -131,7 +131,7 @@ asan:
 	    $(BUILD)/asan/reco
 	script/test-asan "$(BUILD)"
 
-## valgrind       unit and http tests under valgrind
+## valgrind       unit, http, lifecycle and some of the tool's under valgrind
 valgrind: all $(UNIT_BINS)
 	script/test-valgrind "$(BUILD)"
 
@@ -177,9 +177,9 @@ coverage:
 	    $(CORE_UNITS:$(BUILD)/%=$(BUILD)/gcov/%)
 	script/coverage "$(BUILD)/gcov"
 
-## analyze        gcc -fanalyzer over core/ and the tool, file by file
-analyze:
-	script/analyze
+## analyze        gcc -fanalyzer and clang-tidy over core/, module and tool
+analyze: module
+	script/analyze "$(BUILD)"
 
 ## bench          the cart's agent, 5,000 connections; a decision beside `return 200`
 bench: all
