@@ -159,7 +159,8 @@ $(FUZZ_BINS): $(BUILD)/fuzz/%: fuzz/%.c $(BUILD)/fuzz/libreco.a
 	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -MF $@.d -o $@ $< \
 	    $(BUILD)/fuzz/libreco.a -lcsv -larchive $(CORE_LIBS)
 
-## torture        the long form of the tests, every fuzzer a million runs;
+## torture        the long form of the tests, every fuzzer a million runs: hours
+##                (docs/DEVELOPER.md), after script/bootstrap test;
 ##                TESTS="FILE... unit fuzz/NAME" for some
 torture: all $(UNIT_BINS) $(FUZZ_BINS)
 	script/torture "$(BUILD)" $(TESTS)

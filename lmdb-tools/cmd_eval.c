@@ -390,6 +390,22 @@ add_decision(eval_t *e, const ledger_decision_t *d)
     estimator_add(e->estimator, d->nslate, logged, target, rewards);
 }
 
+static void
+nothing_to_use(const eval_t *e)
+{
+    char      reasons[128], missing[128];
+    uint64_t  censored = e->ledger->n - e->incompatible;
+
+    ledger_censored(e->ledger, reasons, sizeof(reasons));
+
+    tool_error("no decision of '%s' can be used: of %llu, %llu are censored"
+               "%s%s%s and %llu do not fit the model%s", e->model_name,
+               (unsigned long long) e->ledger->n,
+               (unsigned long long) censored, censored ? " (" : "", reasons,
+               censored ? ")" : "", (unsigned long long) e->incompatible,
+               ledger_missing(e->ledger, missing, sizeof(missing)));
+}
+
 static bool
 add_decisions(eval_t *e, estimates_t *result)
 {
@@ -412,11 +428,7 @@ add_decisions(eval_t *e, estimates_t *result)
     estimator_result(e->estimator, result);
 
     if (result->n == 0) {
-        tool_error("no decision of '%s' can be used: of %llu, %llu are "
-                   "censored and %llu do not fit the model", e->model_name,
-                   (unsigned long long) e->ledger->n,
-                   (unsigned long long) (e->ledger->n - e->incompatible),
-                   (unsigned long long) e->incompatible);
+        nothing_to_use(e);
         return false;
     }
 

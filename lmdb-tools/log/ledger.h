@@ -265,6 +265,13 @@ json_t *ledger_json(const ledger_t *l);
 /* The same in words, to out. */
 void ledger_print(const ledger_t *l, FILE *out);
 
+/* For a message that nothing can be used, put into text: the censored decisions
+ * by reason ("3 fallback, 1 gap"), those that there are; */
+const char *ledger_censored(const ledger_t *l, char *text, size_t size);
+/* and where gaps censored some, what is missing in the log ("; 5 record(s) are
+ * missing in the log, in 2 hole(s)"), else "". */
+const char *ledger_missing(const ledger_t *l, char *text, size_t size);
+
 /* ---- between ledger.c (what is read) and its other files ----------------- */
 
 /* A boot of a node: its segments share a monotonic clock. */

@@ -6,6 +6,7 @@
 #include "ledger.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 static const char *const  outcome_names[LEDGER_NOUTCOMES] = {
@@ -290,4 +291,61 @@ ledger_print(const ledger_t *l, FILE *out)
     print_count(out, "records lost in gaps", c->lost);
     print_count(out, "decisions unlogged", c->unlogged);
     print_count(out, "rewards refused", c->refused);
+}
+
+static void add(char *text, size_t size, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void
+add(char *text, size_t size, const char *fmt, ...)
+{
+    size_t   used = strlen(text);
+    va_list  args;
+
+    va_start(args, fmt);
+    vsnprintf(text + used, size - used, fmt, args);
+    va_end(args);
+}
+
+const char *
+ledger_censored(const ledger_t *l, char *text, size_t size)
+{
+    int              i;
+    const uint64_t  *n = l->counts.outcome;
+
+    text[0] = '\0';
+
+    for (i = LEDGER_FALLBACK; i < LEDGER_NOUTCOMES; i++) {
+        if (n[i] > 0) {
+            add(text, size, "%s%llu %s", text[0] ? ", " : "",
+                (unsigned long long) n[i], outcome_names[i]);
+        }
+    }
+
+    return text;
+}
+
+const char *
+ledger_missing(const ledger_t *l, char *text, size_t size)
+{
+    const ledger_counts_t  *c = &l->counts;
+
+    text[0] = '\0';
+
+    if (c->outcome[LEDGER_GAP] == 0) {
+        return text;
+    }
+
+    if (c->gaps > 0) {
+        add(text, size, "; %llu record(s) are missing in the log, in %llu "
+            "hole(s)", (unsigned long long) c->lost,
+            (unsigned long long) c->gaps);
+    }
+
+    if (c->unlogged > 0) {
+        add(text, size, "; %llu decision(s) were answered without a record",
+            (unsigned long long) c->unlogged);
+    }
+
+    return text;
 }

@@ -137,7 +137,7 @@ run_passes(train_q_t *q, const train_q_algorithm_t *a)
 static void
 nothing_to_learn(const train_q_t *q)
 {
-    char      text[512] = "";
+    char      text[512] = "", missing[128];
     size_t    used = 0;
     uint32_t  i;
 
@@ -150,11 +150,12 @@ nothing_to_learn(const train_q_t *q)
         }
     }
 
-    tool_error("there is no decision to learn from: of %zu, %s%s",
+    tool_error("there is no decision to learn from: of %zu, %s%s%s",
                q->train->ledger->n, text,
                q->transitions->left_out[LEFT_OUT_OPEN]
                + q->transitions->left_out[LEFT_OUT_UNFINISHED] > 0
-               ? ": wait, or use --live" : "");
+               ? ": wait, or use --live" : "",
+               ledger_missing(q->train->ledger, missing, sizeof(missing)));
 }
 
 static bool

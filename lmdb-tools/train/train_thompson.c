@@ -558,7 +558,7 @@ duration_text(uint64_t ms, char *text, size_t size)
 static void
 nothing_to_learn(const thompson_t *t)
 {
-    char                    text[32];
+    char                    text[32], missing[128];
     const train_t          *train = t->train;
     const ledger_counts_t  *c = &train->ledger->counts;
 
@@ -567,13 +567,14 @@ nothing_to_learn(const thompson_t *t)
 
     tool_error("there is no settled decision to learn from: of %llu, %llu are "
                "still open (horizon %s), %llu fallbacks, %llu before a gap, "
-               "%llu left out%s", (unsigned long long) c->decisions,
+               "%llu left out%s%s", (unsigned long long) c->decisions,
                (unsigned long long) c->outcome[LEDGER_OPEN], text,
                (unsigned long long) c->outcome[LEDGER_FALLBACK],
                (unsigned long long) c->outcome[LEDGER_GAP],
                (unsigned long long) (t->unreadable + t->unattributed
                                      + t->no_snapshot),
-               c->outcome[LEDGER_OPEN] > 0 ? ": wait, or use --live" : "");
+               c->outcome[LEDGER_OPEN] > 0 ? ": wait, or use --live" : "",
+               ledger_missing(train->ledger, missing, sizeof(missing)));
 }
 
 static bool

@@ -46,4 +46,16 @@ for my $target (grep { $_ ne '\\' } split ' ', $phony) {
     like($help, qr/^\Q$target\E\s/m, "make help explains $target");
 }
 
+# script/torture: what is no part is told before anything runs.
+my $said = `script/torture --help 2>&1`;
+is($?, 0, 'script/torture --help');
+like($said, qr/^usage: script\/torture BUILD \[PART/, '... is its usage');
+for my $part ('t/lifecycle/no_such.t', 'fuzz/no_such', 'no_such') {
+    $said = `script/torture no_such_folder $part 2>&1`;
+    is($? >> 8, 2, "script/torture: no part $part");
+    like($said, qr/no part '\Q$part\E'; there are unit, .*\n.* fuzz\/token$/m,
+         '... which names the parts');
+    ok(!-e 'no_such_folder', '... and nothing was begun');
+}
+
 done_testing();

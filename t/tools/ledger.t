@@ -260,7 +260,19 @@ spew($path, $text);
                              '--spec', "$dir/spec.json", '--log', $d3);
 is($status, 1, 'nothing is left to use');
 like($err, qr/reco-edge-1-00000001-000000\.ndjson:3: /, 'the line is named');
-like($err, qr/no decision of 'shop' can be used/, '... and the reason given');
+# The hole begins with the first decision and ends with the last.
+like($err, qr/no decision of 'shop' can be used: of 2, 2 are censored \(2 gap\) and 0 do not fit the model; 1 record\(s\) are missing in the log, in 1 hole\(s\)$/m,
+     '... and the reason given');
+
+my $d10 = "$dir/noted-only";
+write_segment($d10, 'edge-1', 1, 0, $t0, decision(1, $t0, customer => 'c1'),
+    { %{ lost($t0 + 1 * MIN, 2, 4, 2, 1) }, seq => 5 },
+    reward(undef, $t0 + 2 * MIN, { click => 1 }, @by_customer, seq => 6),
+    decision(2, $t0 + 2 * HOUR, seq => 7));
+($status, $out, $err) = reco('eval', '--policy', 'uniform', '--json',
+                             '--spec', "$dir/spec.json", '--log', $d10);
+like($err, qr/ \(1 gap, 1 open\) and 0 do not fit the model; 2 decision\(s\) were answered without a record$/m,
+     '... decisions that were answered without a record, too');
 
 # ---- sessions ----
 

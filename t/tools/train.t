@@ -458,6 +458,13 @@ unlike($out, qr/expired/, '... it is not called expired');
     '--spec', "$dir/spec.json", '--out', "$dir/none.mdb");
 like($err, qr/of 2, 0 are still open .*, 2 fallbacks, 0 before a gap, 0 left out$/,
      'only fallbacks: no hint to wait');
+# The hole begins with the first and ends with the second.
+($status, $out, $err) = reco('train', '--log', log_of(
+    decision(1, $t0, actions => 2, seq => 1),
+    decision(2, $t0 + 1, actions => 2, seq => 5)),
+    '--spec', "$dir/spec.json", '--out', "$dir/none.mdb");
+like($err, qr/of 2, 0 are still open .*, 2 before a gap, 0 left out; 3 record\(s\) are missing in the log, in 1 hole\(s\)$/m,
+     'a gap: what is missing');
 is_deeply([grep { /none/ } files($dir)], [], 'nothing is left');
 # What is read is not written over.
 my $text = slurp($spec);
