@@ -380,13 +380,9 @@ reco_segment_sync(reco_segment_t *s, reco_error_t *err)
         return io_error(err, "sync", s->name);
     }
 
-    if (s->named) {
-        return RECO_OK;
-    }
+    rc = s->named ? RECO_OK : sync_folder(s->dir, err);
 
-    rc = sync_folder(s->dir, err);
-
-    /* of a file that is not there no name was synced */
+    /* of a file that is not there neither name nor data were made to last */
     if (rc == RECO_OK && !reco_segment_is_linked(s)) {
         rc = removed(s, err);
     }

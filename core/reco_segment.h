@@ -93,6 +93,8 @@ typedef struct {
     uint64_t     max;           /* bytes; above, the oldest closed ones go; 0:
                                    however many */
     uint64_t     drop_to;       /* bytes; until no more than these are left */
+    bool         force;         /* one that is held or cannot be removed does
+                                   not keep later ones of its writer from it */
     reco_str_t   boot;          /* with before_ms: a segment of this boot whose */
     int64_t      since_ms;      /* last record is of this monotonic time or later
                                    stays, whatever the wall clock is set to */

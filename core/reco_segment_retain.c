@@ -47,6 +47,7 @@ typedef struct {
     ino_t     ino;
     bool      closed;
     bool      gone;
+    bool      stays;            /* lest there be a hole before it */
 } entry_t;
 
 typedef struct {
@@ -516,6 +517,19 @@ remove_expired(folder_t *f, reco_error_t *err)
     return rc;
 }
 
+/* The list is by order: what is behind is later. */
+static void
+keep_later(folder_t *f, size_t i)
+{
+    size_t  k;
+
+    for (k = i + 1; k < f->n; k++) {
+        if (f->list[k].incarnation == f->list[i].incarnation) {
+            f->list[k].stays = true;
+        }
+    }
+}
+
 static reco_status_t
 remove_oldest(folder_t *f, reco_error_t *err)
 {
@@ -529,7 +543,7 @@ remove_oldest(folder_t *f, reco_error_t *err)
     for (i = 0; i < f->n && f->out->bytes > f->want->drop_to; i++) {
         e = &f->list[i];
 
-        if (!e->closed || e->gone) {
+        if (!e->closed || e->gone || e->stays) {
             continue;
         }
 
@@ -538,6 +552,9 @@ remove_oldest(folder_t *f, reco_error_t *err)
         if (e->gone) {
             f->out->dropped++;
             f->out->dropped_bytes += e->size;
+
+        } else if (e->closed && !f->want->force) {
+            keep_later(f, i);
         }
     }
 

@@ -405,8 +405,9 @@ ngx_http_reco_log_open(ngx_http_reco_log_t *log)
 static ngx_int_t
 ngx_http_reco_log_reserve(ngx_http_reco_log_t *log, size_t max)
 {
-    char    *p;
-    size_t   size;
+    char          *p;
+    size_t         size;
+    reco_error_t   error;
 
     if (log->used && log->used + max > NGX_HTTP_RECO_LOG_TURN) {
         (void) ngx_http_reco_log_write(log);
@@ -425,6 +426,9 @@ ngx_http_reco_log_reserve(ngx_http_reco_log_t *log, size_t max)
 
     p = realloc(log->buffer, size);
     if (p == NULL) {
+        reco_error_set(&error, RECO_NO_MEMORY, "", "out of memory");
+        ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_WRITE,
+                                 "a record was dropped", &error);
         return NGX_ERROR;
     }
 

@@ -83,14 +83,14 @@ ngx_http_reco_log_room_take(ngx_http_reco_log_t *log, size_t len, size_t spare)
         return NGX_OK;
     }
 
-    max = log->conf->max;
     writing = &log->look.writing[ngx_process_slot];
     __atomic_store_n(writing, *writing + len, __ATOMIC_SEQ_CST);
 
     do {
         bytes = log->room->bytes;
+        max = log->room->max;
 
-        if (max && !log->conf->drop && bytes + len + spare > max) {
+        if (max && bytes + len + spare > max) {
             ngx_http_reco_log_room_free(log, len);
             log->refused = ngx_max(log->refused, len);
             ngx_http_reco_log_room_full(log);
@@ -98,6 +98,8 @@ ngx_http_reco_log_room_take(ngx_http_reco_log_t *log, size_t len, size_t spare)
         }
 
     } while (!ngx_atomic_cmp_set(&log->room->bytes, bytes, bytes + len));
+
+    max = log->conf->max;
 
     if (max && bytes <= max && bytes + len > max) {
         ngx_http_reco_log_room_look(log);
@@ -125,9 +127,13 @@ ngx_http_reco_log_room_free(ngx_http_reco_log_t *log, size_t len)
 ngx_int_t
 ngx_http_reco_log_room_take_header(ngx_http_reco_log_t *log)
 {
+    if (log->room == NULL) {
+        return NGX_OK;
+    }
+
     return ngx_http_reco_log_room_take(log, RECO_EVENT_HEADER_BYTES,
                                        ngx_min(log->refused,
-                                               (size_t) log->conf->max / 4));
+                                               (size_t) log->room->max / 4));
 }
 
 
@@ -140,9 +146,9 @@ ngx_http_reco_log_room_full(ngx_http_reco_log_t *log)
     reco_error_t  error;
 
     reco_error_set(&error, RECO_LIMIT, "",
-                   "its segments take %llu bytes of max=%lld: log is full",
+                   "its segments take %llu bytes of max=%llu: log is full",
                    (unsigned long long) log->room->bytes,
-                   (long long) log->conf->max);
+                   (unsigned long long) log->room->max);
 
     ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_FULL, "cannot write",
                              &error);
@@ -198,6 +204,7 @@ void
 ngx_http_reco_log_room_look(ngx_http_reco_log_t *log)
 {
     uint64_t               now;
+    ngx_msec_t             since;
     ngx_http_reco_look_t  *look;
 
     look = &log->look;
@@ -227,6 +234,9 @@ ngx_http_reco_log_room_look(ngx_http_reco_log_t *log)
 
     if (log->room) {
         log->room->looked = ngx_current_msec;
+        since = log->room->over_since;
+        look->want.force = since
+                           && ngx_current_msec - since > NGX_HTTP_RECO_LOG_LOOK;
     }
 
     look->task.ctx = log;

@@ -249,11 +249,11 @@ my $alike = $n->write('log/reco-edge-1.ndjson', 'x' x 80000);
 my @ids = map { my $d = decide($n, 'c' x 200);
     $d->{unlogged} ? () : $d->{decision} } 1 .. 400;
 is scalar(@ids), 400, 'drop: every decision is logged';
-ok $n->wait_for(sub { bytes($n) - 160000 <= $MAX }),
-    'drop: no more than max';
+ok $n->wait_for(sub { bytes($n) - 160000 <= $MAX }, 60),
+    'drop: no more than max, in the end';
 cmp_ok bytes($n) - 160000, '>', $MAX - 3 * 5120, 'drop: and not much less';
 ok -e $first, 'drop: one that is held stays';
-ok !-e $second, 'drop: the next one is gone';
+ok !-e $second, 'drop: the next one goes for all that';
 ok -e $other, "drop: another node's stay";
 ok -e $alike, 'drop: and what is no segment';
 
@@ -388,6 +388,12 @@ is status($n)->{log}{bytes}, bytes($n, 'other'), 'reload: and count';
 $n->configure(conf_http => $http =~ s/256k full=drop/16k/r);
 ok $n->reload(1), 'reload: back';
 is decide($n)->{unlogged}, 1, 'reload: the first one is still full';
+
+$n->configure(conf_http => $http =~ s/256k full=drop/1m/r);
+ok $n->reload(1), 'reload: a larger max';
+ok $n->wait_for(sub { grep { $_->{type} eq 'lost' } $n->events }),
+    'reload: is for the worker that leaves too, which says what it lost';
+is decide($n)->{unlogged}, undef, 'reload: and is written to';
 ok $n->stop, 'reload: the end';
 $n->ok_log(allow => [ $full, $no_room ]);
 

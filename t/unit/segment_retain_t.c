@@ -369,7 +369,18 @@ test_held(void **state)
     fd = open(path_of(A), O_RDONLY);
     assert_int_equal(flock(fd, LOCK_SH), 0);
 
+    /* it keeps those behind it, and nobody else's */
+    segment("edge-1", 11, 0, 9000);
     retain(0, 1500, 1500);
+    assert_true(has(10, 0));
+    assert_true(has(10, 1));
+    assert_true(has(10, 2));
+    assert_false(has(11, 0));
+    assert_int_equal(out.held, 1);
+    assert_int_equal(out.bytes, 3000);
+
+    want.force = true;
+    assert_int_equal(reco_segment_retain(&want, &out, &err), RECO_OK);
     assert_true(has(10, 0));
     assert_false(has(10, 1));
     assert_false(has(10, 2));

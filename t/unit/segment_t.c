@@ -434,6 +434,11 @@ test_sync(void **state)
     assert_true(s.named);
     assert_int_equal(reco_segment_sync(&s, &err), RECO_OK);
     assert_int_equal(folders_synced, 1);
+
+    /* removed since: what was synced is nowhere */
+    assert_int_equal(unlink(path_of(OPEN_0)), 0);
+    assert_int_equal(reco_segment_sync(&s, &err), RECO_IO);
+    assert_false(s.named);
     abandon(&s);
 
     /* a folder that cannot be synced is no success, and is tried again */
