@@ -372,10 +372,17 @@ static bool
 copy(const forget_t *f, const char *path, lines_t *l, const struct stat *st,
     forget_counts_t *counts)
 {
+    bool           ok;
     line_t         is;
+    mode_t         mask;
     tool_output_t  out;
 
-    if (!tool_output_open(&out, path)) {
+    /* nobody else's to read, before it has the segment's owner and mode */
+    mask = umask(077);
+    ok = tool_output_open(&out, path);
+    (void) umask(mask);
+
+    if (!ok) {
         return false;
     }
 

@@ -302,13 +302,14 @@ sub large {
         } 1 .. 2000);
     }
 
+    chmod 0640, glob "$log/*";
     return $log;
 }
 
 my $old = contents(large("$dir/large"));
 is((forget('c1', '--log', "$dir/large"))[0], 0, 'a whole run');
 $new = contents("$dir/large");
-my ($half, $left) = (0, 0);
+my ($half, $left, $readable) = (0, 0, 0);
 
 # Moments: as soon as a segment is another file (k), or as soon as there is a
 # temporary one (even turns).
@@ -344,12 +345,14 @@ for my $k (0 .. $kills - 1) {
     is_deeply(\@torn, [], "kill $k: each segment is the old or the new one");
     $half++ if grep { $is{$_} ne $new->{$_} } keys %is;
     $left += @temp;
+    $readable += grep { ((stat "$log/$_")[2] // 0) & 027 } @temp;
 
     is((forget('c1', '--log', $log))[0], 0, '... and the next run ends it');
     is_deeply(contents($log), $new, '... and leaves nothing else behind');
 }
 cmp_ok($half, '>', 0, 'runs were killed before their end');
 cmp_ok($left, '>', 0, 'and in the middle of a segment');
+is($readable, 0, '... of which no copy is open to more than the segment');
 
 # A copy has its segment's owner before it has its name; here it has records of
 # somebody who is asked for later.
