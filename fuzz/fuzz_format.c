@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "fuzz_answer.h"
 #include "fuzz_model.h"
 #include "reco_agent.h"
 
@@ -48,36 +49,6 @@ parse_begin(size_t len)
     parse.keys = &keys;
 
     return parse;
-}
-
-/* What was rendered fits, is JSON and goes. */
-static void
-check_rendered(reco_buf_t *b)
-{
-    json_t  *tree;
-
-    FUZZ_ASSERT(!b->overflow);
-    tree = json_loadb(b->start, reco_buf_len(b),
-                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
-    FUZZ_ASSERT(tree != NULL);
-    json_decref(tree);
-    free(b->start);
-}
-
-static void
-check_problem(const reco_format_t *format, const reco_error_t *err,
-    reco_status_t rc, size_t len)
-{
-    reco_buf_t       b;
-    reco_problem_t   problem;
-
-    fuzz_check_error(err, rc, len);
-    FUZZ_ASSERT(rc == RECO_INVALID || rc == RECO_LIMIT);
-
-    problem = (reco_problem_t) { 400, "invalid", err };
-    reco_buf_init(&b, fuzz_alloc(4096), 4096);
-    format->render_problem(&b, &problem);
-    check_rendered(&b);
 }
 
 static bool
@@ -269,7 +240,7 @@ decide(const reco_format_t *format, size_t len)
 
     rc = reco_features_resolve(model, &request, NULL, &features, &err);
     if (rc != RECO_OK) {
-        check_problem(format, &err, rc, len);
+        fuzz_check_problem(format, &err, rc, len);
         return;
     }
 
@@ -297,7 +268,7 @@ decide(const reco_format_t *format, size_t len)
         bound = reco_answer_bound(model, request.explain);
         reco_buf_init(&b, fuzz_alloc(bound), bound);
         format->render_decision(&b, &answer, variant);
-        check_rendered(&b);
+        fuzz_check_rendered(&b);
     }
 }
 
@@ -316,7 +287,7 @@ try_decide(const reco_format_t *format, reco_str_t text, bool is_args)
                               model, &parse, &request, &err);
 
     if (rc != RECO_OK) {
-        check_problem(format, &err, rc, text.len);
+        fuzz_check_problem(format, &err, rc, text.len);
     } else {
         check_request();
         if (!is_args && text.len > 0) {
@@ -398,7 +369,7 @@ try_history(const reco_history_query_t *q)
         check_csv((reco_str_t) { b.start, reco_buf_len(&b) }, 2);
         free(b.start);
     } else {
-        check_rendered(&b);
+        fuzz_check_rendered(&b);
     }
 }
 
@@ -414,7 +385,7 @@ try_query(reco_str_t text)
     rc = reco_history_query_parse(text, &arena, &q, &err);
 
     if (rc != RECO_OK) {
-        check_problem(&reco_format_cart, &err, rc, text.len);
+        fuzz_check_problem(&reco_format_cart, &err, rc, text.len);
 
     } else {
         FUZZ_ASSERT(is_id_or_empty(q.customer) && is_id_or_empty(q.session)
@@ -454,11 +425,11 @@ try_training(reco_str_t text)
     bound = reco_agent_cart.bound(&agent);
     reco_buf_init(&b, fuzz_alloc(bound), bound);
     FUZZ_ASSERT(reco_agent_cart.render_metrics(&b, &agent) == RECO_OK);
-    check_rendered(&b);
+    fuzz_check_rendered(&b);
 
     reco_buf_init(&b, fuzz_alloc(bound), bound);
     FUZZ_ASSERT(reco_agent_cart.render_state(&b, &agent) == RECO_OK);
-    check_rendered(&b);
+    fuzz_check_rendered(&b);
 
     free(training);
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "../t/unit/json_oracle.h"
+#include "fuzz_answer.h"
 #include "fuzz_model.h"
 #include "reco_format_impl.h"
 
@@ -328,36 +329,6 @@ static const struct {
     { &reco_format_cart,   cart_is_right,   cart_check },
 };
 
-static void
-check_rendered(reco_buf_t *b)
-{
-    json_t  *tree;
-
-    FUZZ_ASSERT(!b->overflow);
-    tree = json_loadb(b->start, reco_buf_len(b),
-                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
-    FUZZ_ASSERT(tree != NULL);
-    json_decref(tree);
-    free(b->start);
-}
-
-/* Refused: what is said of it can be sent. */
-static void
-check_problem(const reco_format_t *format, const reco_error_t *err,
-    reco_status_t rc, size_t len)
-{
-    reco_buf_t       b;
-    reco_problem_t   problem;
-
-    fuzz_check_error(err, rc, len);
-    FUZZ_ASSERT(rc == RECO_INVALID || rc == RECO_LIMIT);
-
-    problem = (reco_problem_t) { 400, "invalid", err };
-    reco_buf_init(&b, fuzz_alloc(4096), 4096);
-    format->render_problem(&b, &problem);
-    check_rendered(&b);
-}
-
 /* The same text as jansson has it; NULL where it is no JSON, or where they may
  * differ (json_oracle.h), and then *known says which. */
 static json_t *
@@ -404,7 +375,7 @@ try_reward(unsigned which, reco_str_t text)
                                               && formats[which].is_right(tree)));
 
     if (rc != RECO_OK) {
-        check_problem(format, &err, rc, text.len);
+        fuzz_check_problem(format, &err, rc, text.len);
 
     } else {
         if (known) {
@@ -413,7 +384,7 @@ try_reward(unsigned which, reco_str_t text)
 
         reco_buf_init(&b, fuzz_alloc(4096), 4096);
         format->render_reward(&b, &reward);
-        check_rendered(&b);
+        fuzz_check_rendered(&b);
     }
 
     json_decref(tree);
