@@ -201,6 +201,9 @@ ngx_http_reco_log_end(reco_buf_t *buf, ngx_http_reco_wait_t *wait)
 
     log = &ngx_http_reco_log;
 
+    /* The bounds have room for all that can be logged (t/unit/event_t.c,
+     * fuzz/fuzz_event.c): no test comes here. */
+
     if (buf->overflow) {
         reco_error_set(&error, RECO_LIMIT, "", "record is too long");
         log->nlost++;

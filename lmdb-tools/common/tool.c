@@ -89,6 +89,9 @@ say(const char *prefix, const char *fmt, va_list args)
     for (i = 0; text[i] != '\0'; i++) {
         if ((unsigned char) text[i] < ' ' || text[i] == 0x7f) {
             text[i] = '?';
+
+        } else if (text[i] == '\xc2' && (text[i + 1] & 0xe0) == 0x80) {
+            text[i] = text[i + 1] = '?';        /* U+0080 to U+009F */
         }
     }
 

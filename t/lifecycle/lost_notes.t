@@ -67,6 +67,7 @@ sub log_of {
     for my $e (grep { $_->{type} ne 'segment' } $n->events) {
         $log{twice}++ if $log{seq}{ $e->{seq} };
         $log{seq}{ $e->{seq} } = $e->{type};
+        $log{time}{ $e->{seq} } = $e->{time};
         push @{ $log{notes} }, $e if $e->{type} eq 'lost';
         $log{last} = $e->{seq} if $e->{seq} > ($log{last} // 0);
     }
@@ -97,6 +98,14 @@ sub in_time {
         @{ $log->{notes} };
 }
 
+# Notes that begin before the record in front of what they tell of; two clocks,
+# each in whole milliseconds, may differ by some.
+sub too_long {
+    my ($log) = @_;
+    return grep { ($log->{time}{ $_->{from} - 1 } // 0)
+        > $_->{time} - $_->{elapsed} + 5 } @{ $log->{notes} };
+}
+
 # Every number is in the log or noted, and the notes say what clients saw.
 sub all_noted {
     my ($n, $name) = @_;
@@ -112,6 +121,7 @@ sub all_noted {
     is scalar $n->rewards, $seen{$n}{200} // 0, "$name: their rewards, too";
     is_deeply [ grep { !in_time($log, $_) } @{ $seen{$n}{unlogged} } ], [],
         "$name: the notes say when it was";
+    is_deeply [ too_long($log) ], [], "$name: and not since before";
     note sprintf '%s: %d numbers, %d missing, %d notes of %d decisions and'
         . ' %d rewards', $name, $log->{last}, scalar @{ $log->{missing} },
         scalar @{ $log->{notes} }, map { sum($log, $_) } qw(decisions rewards);

@@ -164,7 +164,7 @@ sub ask {
     return $c->{in} eq '' ? undef : { status => "torn: $c->{in}" };
 }
 
-# What an answer has, whatever the values are; but null is told.
+# What an answer has, whatever the values are; but null and '' are told.
 sub shape {
     my ($text) = @_;
     my $v = eval { $json->decode($text) };
@@ -176,7 +176,7 @@ sub paths {
     return join ' ', map { paths($v->{$_}, "$path.$_") } sort keys %$v
         if ref $v eq 'HASH';
     return $path . '[]' if ref $v eq 'ARRAY';
-    return $path . (defined $v ? '' : '=null');
+    return $path . (!defined $v ? '=null' : $v eq '' ? "=''" : '');
 }
 
 # What is wrong with an answer, or nothing.

@@ -376,6 +376,12 @@ refused('falling bins', qr/spec\.json: \$\.features\[0\]\.bins\[1\]: must be/);
 spec(policies => 1);
 refused('an unknown member', qr/spec\.json: \$\.policies: /);
 
+# U+009B begins an escape sequence, as ESC [ does
+spew("$dir/in/spec.json", qq({"a\xc2\x9b2J":1}));
+refused('a control character of two bytes', qr/: \$\["a\?\?2J"\]: /);
+spew("$dir/in/spec.json", qq({"\xc2\xa0":1}));
+refused('... which others are not', qr/: \$\["\xc2\xa0"\]: /);
+
 spec(rules => [{ deny => ['cup'] }]);
 refused('a rule on no action', qr/spec\.json: \$\.rules\[0\]\.deny\[0\]: /,
         @customers);
@@ -425,6 +431,8 @@ my @wrong_customers = (
      qr/wrong\.csv:3: column 'spend': 'much' is not a number/],
     ["customer,spend\na,1\nb,\e[2J" . '9' x 100 . "x\n",
      qr/column 'spend': '\?\[2J9{60}\.\.\.' is not a number$/],
+    ["customer,spend\na,\xff2J\n",
+     qr/column 'spend': '\?2J' is not a number$/],
     ["customer,spend\na,1\nb,nan\n",
      qr/wrong\.csv:3: column 'spend': 'nan' is not a number/],
     ["customer,spend,gender\na,1,X\n", qr/wrong\.csv:2: column 'gender': /],
