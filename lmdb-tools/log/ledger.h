@@ -312,7 +312,7 @@ struct ledger_source_s {
     ledger_run_t   *runs;
     size_t          nruns, room;
     ledger_lost_t  *lost;
-    size_t          nlost;
+    size_t          nlost, lost_room;
     UT_hash_handle  hh;
 };
 

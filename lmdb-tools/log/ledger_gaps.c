@@ -31,7 +31,11 @@ void
 ledger_note_lost(ledger_source_t *s, uint64_t seq, ledger_stamp_t at,
     const reco_lost_t *lost)
 {
-    s->lost = tool_realloc(s->lost, (s->nlost + 1) * sizeof(*s->lost));
+    if (s->nlost == s->lost_room) {
+        s->lost_room = s->lost_room ? 2 * s->lost_room : 8;
+        s->lost = tool_realloc(s->lost, s->lost_room * sizeof(*s->lost));
+    }
+
     s->lost[s->nlost++] = (ledger_lost_t) { seq, at, *lost };
 }
 
