@@ -21,7 +21,7 @@ use Test::More;
 use constant { SEC => 1000, MIN => 60_000, HOUR => 3_600_000,
                DAY => 86_400_000 };
 
-my $logs = $ENV{RECO_SLOW} ? 2000 : 60;
+my $logs = ($ENV{RECO_SLOW} // '') eq '1' ? 2000 : 60;
 my $seed = $ENV{RECO_SEED} // 1;
 my $dir = folder();
 my $t0 = 1_700_000_000_000;
