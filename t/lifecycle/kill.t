@@ -208,7 +208,10 @@ is_deeply [ glob $n->path('log/*.open') ], [], 'nothing is left open';
 
 $n->start;
 my $seen = decide($n)->{decision};
-$n->wait_for(sub { (@pids = $n->worker_pids) == 2 });
+$n->wait_for(sub {
+    (@pids = $n->worker_pids) == 2
+        && 2 == (() = glob $n->path('log/*.open'));
+});
 $n->signal('KILL');
 kill 'KILL', @pids;
 $n->wait_for(sub { $n->_ended && !$n->connect_quietly });
