@@ -59,6 +59,8 @@ my $state = sub {
     decode_json($client->request('GET', $uri)->{body})->{data};
 };
 
+ok($n->wait_for(sub { $n->error_log =~ /"cart" has no snapshot/ }, 30),
+   'until there is a model, the log says so');
 run($blocks[0], 'a model is made and published');
 ok($n->wait_for(sub { $state->()->{generation} == 1 }), 'and served');
 
