@@ -168,6 +168,8 @@ ledger_data_end_ms(const ledger_t *l)
     }
 
     HASH_ITER(hh, nodes, n, next) {
+        /* without sources there are no nodes */
+        /* cppcheck-suppress uninitvar */
         end = n->newest_ms < end ? n->newest_ms : end;
         HASH_DEL(nodes, n);
         free(n);
