@@ -117,6 +117,8 @@ main(int argc, char **argv)
     int  rc;
 
     signal(SIGXFSZ, SIG_IGN);       /* the write fails with EFBIG instead */
+    tool_json_memory();
+    tool_cxx_memory();
     rc = run(argc, argv);
 
     if (ferror(stdout) || fflush(stdout) != 0) {

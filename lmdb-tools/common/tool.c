@@ -215,6 +215,12 @@ json_alloc(size_t size)
     return p;
 }
 
+void
+tool_json_memory(void)
+{
+    json_set_alloc_funcs(json_alloc, free);
+}
+
 char *
 tool_dup(reco_str_t s)
 {
@@ -251,9 +257,6 @@ tool_parse(const struct argp *argp, const char *name, int argc, char **argv,
     int    rc;
     char   title[64];
     char  *saved = argv[0];
-
-    json_set_alloc_funcs(json_alloc, free);
-    tool_cxx_memory();
 
     snprintf(title, sizeof(title), "reco %s", name);
     argv[0] = title;            /* what argp puts before its messages */

@@ -54,7 +54,8 @@ void tool_errno(const char *what, const char *path);
 
 /* Allocation that ends the program with a message when memory is out. */
 void tool_out_of_memory(void) __attribute__((noreturn));
-/* From here on the same goes for what is written in C++. */
+/* From here on the same goes for jansson, and for what is written in C++. */
+void tool_json_memory(void);
 void tool_cxx_memory(void);
 void *tool_alloc(size_t size);
 void *tool_realloc(void *p, size_t size);
