@@ -18,18 +18,25 @@
 
 #define MAX_TEMPS   8
 
-/* Temporary files to be removed by a signal or exit(); read by the handler.
- * An empty name is of a file that is not there yet. */
-static const char *volatile  temps[MAX_TEMPS];
+/* Temporary files to be removed by a signal or exit(), by the process that made
+ * them and not by its children; read by the handler. An empty name is of a file
+ * that is not there yet. */
+static struct {
+    pid_t                 owner;
+    const char *volatile  name;
+} temps[MAX_TEMPS];
 
 static void
 remove_temps(void)
 {
-    int  i;
+    int    i;
+    pid_t  self = getpid();
 
     for (i = 0; i < MAX_TEMPS; i++) {
-        if (temps[i] != NULL && temps[i][0] != '\0') {
-            unlink(temps[i]);
+        if (temps[i].name != NULL && temps[i].name[0] != '\0'
+            && temps[i].owner == self)
+        {
+            unlink(temps[i].name);
         }
     }
 }
@@ -64,8 +71,9 @@ tool_temp_remember(const char *temp)
     }
 
     for (i = 0; i < MAX_TEMPS; i++) {
-        if (temps[i] == NULL) {
-            temps[i] = temp;
+        if (temps[i].name == NULL) {
+            temps[i].owner = getpid();
+            temps[i].name = temp;
             return;
         }
     }
@@ -77,8 +85,8 @@ tool_temp_forget(const char *temp)
     int  i;
 
     for (i = 0; i < MAX_TEMPS; i++) {
-        if (temps[i] == temp) {
-            temps[i] = NULL;
+        if (temps[i].name == temp) {
+            temps[i].name = NULL;
         }
     }
 }
