@@ -361,6 +361,10 @@ secret_read_fd(int fd, const char *path, reco_secret_t **secret,
                                err);
     }
 
+    if (rc == RECO_OK) {
+        (*secret)->exposed = (st.st_mode & S_IRWXO) != 0;
+    }
+
     OPENSSL_cleanse(text, FILE_MAX);
     free(text);
 
@@ -374,6 +378,12 @@ reco_secret_free(reco_secret_t *secret)
         OPENSSL_cleanse(secret, sizeof(*secret));
         free(secret);
     }
+}
+
+bool
+reco_secret_is_exposed(const reco_secret_t *secret)
+{
+    return secret->exposed;
 }
 
 const char *

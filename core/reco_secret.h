@@ -34,6 +34,7 @@ struct reco_secret_s {
     char             fingerprint[9];
     reco_sign_key_t  sign[RECO_SIGN_KEYS];  /* the first one signs */
     uint32_t         nsign;
+    bool             exposed;
 };
 
 void reco_hmac(const reco_hmac_t *key, const void *text, size_t len,

@@ -57,6 +57,9 @@ reco_status_t reco_secret_read(const char *path, reco_secret_t **secret,
     reco_error_t *err);
 void reco_secret_free(reco_secret_t *secret);
 
+/* Whether the file it was read from may be read or written by everybody. */
+bool reco_secret_is_exposed(const reco_secret_t *secret);
+
 /* What a snapshot notes of the hash key its customers are hashed with: 8 hex
  * digits of a MAC over a fixed text. "" without a secret. */
 const char *reco_secret_fingerprint(const reco_secret_t *secret);

@@ -4,6 +4,7 @@
  */
 
 #include "build.h"
+#include "models.h"
 
 #include <libgen.h>
 #include <stdlib.h>
@@ -146,21 +147,6 @@ read_time(build_t *b)
     }
 
     return true;
-}
-
-static bool
-read_secret(build_t *b)
-{
-    reco_error_t  err;
-
-    if (b->secret_path == NULL
-        || reco_secret_read(b->secret_path, &b->secret, &err) == RECO_OK)
-    {
-        return true;
-    }
-    tool_fail(b->secret_path, &err);
-
-    return false;
 }
 
 /* --actions, or the spec's file, which is named relative to the spec. */
@@ -549,7 +535,8 @@ cmd_build(int argc, char **argv)
          && tool_output_is_not(b.out, b.items_path)
          && tool_output_is_not(b.out, b.lists_path)
          && tool_output_is_not(b.out, b.secret_path)
-         && read_time(&b) && read_secret(&b) && read_spec(&b) && bind(&b)
+         && read_time(&b) && model_read_secret(b.secret_path, &b.secret)
+         && read_spec(&b) && bind(&b)
          && check_items(&b);
     if (ok) {
         warn_of_fields(&b);

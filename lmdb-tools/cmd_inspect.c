@@ -636,14 +636,9 @@ open_snapshot(inspect_t *in)
 {
     reco_error_t  err;
 
-    if (in->secret_path != NULL
-        && reco_secret_read(in->secret_path, &in->secret, &err) != RECO_OK)
+    if (!model_read_secret(in->secret_path, &in->secret)
+        || !published_find(in->path, &in->at))
     {
-        tool_fail(in->secret_path, &err);
-        return false;
-    }
-
-    if (!published_find(in->path, &in->at)) {
         return false;
     }
     if (!published_is_sound(in->at.path, &err)

@@ -471,6 +471,14 @@ ngx_http_reco_set_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     cln->handler = ngx_http_reco_free_secret;
     cln->data = rmcf->secret;
 
+    if (reco_secret_is_exposed(rmcf->secret)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "reco secret \"%V\" is open to all users, who can "
+                           "sign rewards with it: chmod o= it, and put new "
+                           "sign keys into it",
+                           &rmcf->secret_path);
+    }
+
     return NGX_CONF_OK;
 }
 

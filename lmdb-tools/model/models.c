@@ -26,6 +26,11 @@ model_read_secret(const char *path, reco_secret_t **secret)
         return false;
     }
 
+    if (*secret && reco_secret_is_exposed(*secret)) {
+        tool_warn("'%s' is open to all users of this machine: chmod o= it, and "
+                  "put new sign keys into it", path);
+    }
+
     return true;
 }
 

@@ -270,4 +270,12 @@ like accepts('a geo database that is not there', 'reco_geoip no.mdb;'),
 like accepts('a model without a snapshot', $model),
     qr/\[warn\].*"shop" has no usable snapshot/, 'the snapshot is missed';
 
+chmod 0644, $n->path('secret');
+like accepts('a secret that everybody may read', 'reco_secret secret;'),
+    qr/\[warn\].*reco secret ".*secret" is open to all users.*nginx\.conf:\d+/,
+    'it is told';
+chmod 0640, $n->path('secret');
+unlike accepts('a secret of a group', 'reco_secret secret;'), qr/\[warn\]/,
+    'which is right';
+
 done_testing;

@@ -237,7 +237,12 @@ ok(slurp("$dir/out/s.mdb") eq $bytes, 'compressed, the same bytes');
 # The key is the first half of HMAC-SHA256(hash key, id), by Digest::SHA.
 my $hash = '000102030405060708090a0b0c0d0e0f';
 spew("$dir/in/secret", "hash $hash\nsign k1 ${hash}00\n");
-build(@customers, '--secret', "$dir/in/secret");
+chmod 0644, "$dir/in/secret";
+like((build(@customers, '--secret', "$dir/in/secret"))[2], qr/chmod o=/,
+     'a secret that everybody may read is told');
+chmod 0640, "$dir/in/secret";
+unlike((build(@customers, '--secret', "$dir/in/secret"))[2], qr/chmod/,
+       '... and is not when they may not');
 my $key = substr(hmac_sha256_hex('c8', pack('H*', $hash)), 0, 32);
 $record = reco_json('inspect', "$dir/out/s.mdb", '--customer', 'c8',
                     '--secret', "$dir/in/secret", '--json');

@@ -320,7 +320,9 @@ test_secret_read(void **state)
 {
     int             fd;
     char            path[] = "/tmp/reco-token-t.XXXXXX";
+    size_t          i;
     const char      text[] = HASH_LINE K1_LINE;
+    const mode_t    modes[] = { 0660, 0604, 0602 };
     reco_error_t    err;
     reco_secret_t  *s;
 
@@ -332,7 +334,15 @@ test_secret_read(void **state)
 
     assert_int_equal(reco_secret_read(path, &s, &err), RECO_OK);
     assert_string_equal(reco_secret_fingerprint(s), "1a9fe501");
+    assert_false(reco_secret_is_exposed(s));
     reco_secret_free(s);
+
+    for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        assert_int_equal(fchmod(fd, modes[i]), 0);
+        assert_int_equal(reco_secret_read(path, &s, &err), RECO_OK);
+        assert_int_equal(reco_secret_is_exposed(s), modes[i] != 0660);
+        reco_secret_free(s);
+    }
 
     assert_int_equal(ftruncate(fd, 65536), 0);
     assert_int_equal(reco_secret_read(path, &s, &err), RECO_LIMIT);
