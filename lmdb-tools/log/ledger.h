@@ -16,7 +16,8 @@
  *
  * Times are those of the servers, put right where a clock was set: all records
  * of a boot of a node are told by the clock that its last segment has, so that
- * steps of it neither reorder nor delay anything. Boots, and segments without a
+ * steps of it neither reorder nor delay anything. All that was written under one
+ * setting of the clock is moved by the same time. Boots, and segments without a
  * clock in their header, stand as they were written. Steps of up to
  * LEDGER_CLOCK_STEP_MS are left as they are.
  *
@@ -274,12 +275,26 @@ const char *ledger_missing(const ledger_t *l, char *text, size_t size);
 
 /* ---- between ledger.c (what is read) and its other files ----------------- */
 
+/* What a segment's header says of the clock. */
+typedef struct {
+    int64_t  opened_ms;     /* when it was opened, by the monotonic clock */
+    int64_t  offset_ms;     /* how far the wall clock was ahead of that */
+} ledger_reading_t;
+
+/* Offsets each at most LEDGER_CLOCK_STEP_MS from the next: the clock was set once
+ * for all of them, slewed perhaps, and read at different moments. */
+typedef struct {
+    int64_t           low_ms, high_ms;
+    ledger_reading_t  last;         /* of its segment that was opened last */
+} ledger_setting_t;
+
 /* A boot of a node: its segments share a monotonic clock. */
 typedef struct {
-    char           *name;       /* "node/boot" */
-    int64_t         opened_ms;  /* of its last segment, by that clock */
-    int64_t         offset_ms;  /* of that one's wall clock */
-    UT_hash_handle  hh;
+    char              *name;        /* "node/boot" */
+    ledger_setting_t  *settings;    /* by offset, never empty */
+    uint32_t           nsettings;
+    ledger_reading_t   last;
+    UT_hash_handle     hh;
 } ledger_boot_t;
 
 /* How the wall clock stood in some segments of a writer. */

@@ -27,8 +27,8 @@ find_boot(ledger_t *l, const char *node, reco_str_t id)
 
     if (b == NULL) {
         b = tool_alloc(sizeof(*b));
+        memset(b, 0, sizeof(*b));
         b->name = name;
-        b->opened_ms = INT64_MIN;
         HASH_ADD_KEYPTR(hh, l->private->boots, b->name, strlen(b->name), b);
     } else {
         free(name);
@@ -37,36 +37,112 @@ find_boot(ledger_t *l, const char *node, reco_str_t id)
     return b;
 }
 
-/* The clock of the segment that was opened last is believed. What was
- * forgotten was so by the one believed before. */
+/* The segment that was opened last is believed. */
 static void
-believe(ledger_t *l, ledger_boot_t *b, int64_t opened_ms, int64_t offset_ms)
+believe(ledger_reading_t *last, const ledger_reading_t *one)
 {
-    int64_t  moved = offset_ms - b->offset_ms;
-
-    if (opened_ms < b->opened_ms
-        || (opened_ms == b->opened_ms && moved <= 0))
+    if (one->opened_ms > last->opened_ms
+        || (one->opened_ms == last->opened_ms
+            && one->offset_ms > last->offset_ms))
     {
+        *last = *one;
+    }
+}
+
+/* The setting that an offset is of, or before which it would be one. */
+static uint32_t
+find_setting(const ledger_boot_t *b, int64_t offset_ms)
+{
+    uint32_t  middle, low = 0, high = b->nsettings;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        if (b->settings[middle].high_ms + LEDGER_CLOCK_STEP_MS < offset_ms) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+
+    return low;
+}
+
+static void
+insert_setting(ledger_boot_t *b, uint32_t at, const ledger_reading_t *one)
+{
+    ledger_setting_t  *s;
+
+    b->settings = tool_realloc(b->settings, (b->nsettings + 1) * sizeof(*s));
+    s = &b->settings[at];
+
+    memmove(s + 1, s, (b->nsettings - at) * sizeof(*s));
+    *s = (ledger_setting_t) { one->offset_ms, one->offset_ms, *one };
+    b->nsettings++;
+}
+
+/* Whether two settings that were apart are one by it. */
+static bool
+widen_setting(ledger_boot_t *b, uint32_t at, const ledger_reading_t *one)
+{
+    ledger_setting_t  *s = &b->settings[at], *next = s + 1;
+
+    s->low_ms = one->offset_ms < s->low_ms ? one->offset_ms : s->low_ms;
+    s->high_ms = one->offset_ms > s->high_ms ? one->offset_ms : s->high_ms;
+    believe(&s->last, one);
+
+    if (at + 1 == b->nsettings
+        || next->low_ms > s->high_ms + LEDGER_CLOCK_STEP_MS)
+    {
+        return false;
+    }
+
+    s->high_ms = next->high_ms;
+    believe(&s->last, &next->last);
+    b->nsettings--;
+    memmove(next, next + 1, (b->nsettings - at - 1) * sizeof(*s));
+
+    return true;
+}
+
+/* What was forgotten before was so by the times of then. */
+static void
+add_reading(ledger_t *l, ledger_boot_t *b, const ledger_reading_t *one)
+{
+    bool              first = b->nsettings == 0, joined = false;
+    uint32_t          at = find_setting(b, one->offset_ms);
+    ledger_reading_t  before = b->last;
+
+    if (at == b->nsettings
+        || b->settings[at].low_ms > one->offset_ms + LEDGER_CLOCK_STEP_MS)
+    {
+        insert_setting(b, at, one);
+    } else {
+        joined = widen_setting(b, at, one);
+    }
+
+    if (first) {
+        b->last = *one;
         return;
     }
 
-    if (b->opened_ms != INT64_MIN && l->private->from_ms > 0
-        && llabs(moved) > LEDGER_CLOCK_STEP_MS)
+    believe(&b->last, one);
+
+    if (l->private->from_ms > 0
+        && (joined || find_setting(b, before.offset_ms)
+                      != find_setting(b, b->last.offset_ms)))
     {
         l->private->stepped = true;
     }
-
-    b->opened_ms = opened_ms;
-    b->offset_ms = offset_ms;
 }
 
 ledger_clock_t *
 ledger_clock(ledger_t *l, ledger_source_t *s,
     const reco_segment_header_t *header)
 {
-    int64_t          offset = 0;
-    ledger_boot_t   *boot = NULL;
-    ledger_clock_t  *c;
+    int64_t            offset = 0;
+    ledger_boot_t     *boot = NULL;
+    ledger_clock_t    *c;
+    ledger_reading_t   reading;
 
     if (header && header->clock.known && header->clock.boot.len > 0
         && llabs(header->clock.offset_ms) <= OFFSET_MAX
@@ -74,7 +150,9 @@ ledger_clock(ledger_t *l, ledger_source_t *s,
     {
         offset = header->clock.offset_ms;
         boot = find_boot(l, s->node, header->clock.boot);
-        believe(l, boot, (int64_t) header->time_ms - offset, offset);
+        reading = (ledger_reading_t) { (int64_t) header->time_ms - offset,
+                                       offset };
+        add_reading(l, boot, &reading);
     }
 
     for (c = s->clocks; c; c = c->next) {
@@ -94,17 +172,22 @@ uint64_t
 ledger_time_ms(ledger_stamp_t at)
 {
     int64_t                shift;
+    uint32_t               setting;
+    const ledger_boot_t   *b;
     const ledger_clock_t  *c = at.clock;
 
     if (c->boot == NULL || at.ms > (uint64_t) OFFSET_MAX) {
         return at.ms;
     }
 
-    shift = c->boot->offset_ms - c->offset_ms;
+    b = c->boot;
+    setting = find_setting(b, c->offset_ms);
 
-    if (llabs(shift) <= LEDGER_CLOCK_STEP_MS) {
+    if (setting == find_setting(b, b->last.offset_ms)) {
         return at.ms;
     }
+
+    shift = b->last.offset_ms - b->settings[setting].last.offset_ms;
 
     return (int64_t) at.ms + shift > 0 ? (uint64_t) ((int64_t) at.ms + shift)
                                        : 0;
@@ -191,6 +274,7 @@ ledger_free_boots(ledger_t *l)
 
     HASH_ITER(hh, l->private->boots, b, next) {
         HASH_DEL(l->private->boots, b);
+        free(b->settings);
         free(b->name);
         free(b);
     }

@@ -459,6 +459,41 @@ for my $step (1000, 1001) {
        "a step of $step ms");
 }
 
+# Headers of one setting of the clock differ by milliseconds, when they were
+# read; what is moved keeps its order all the same, across writers.
+for my $by (-1000, -1, 1, 1000) {
+    my $d = "$dir/together-$by";
+    my $at = $t0 + $day + 5 * MIN;
+    write_segment($d, 'edge-1', 1, 0, [$t0 + $day, $t0 + $day, 'b'],
+        decision(1, $at, customer => 'c'));
+    write_segment($d, 'edge-1', 2, 0, [$t0 + $day, $t0 + $day + $by, 'b'],
+        reward(undef, $at, { click => 1 }, customer => 'c'));
+    write_segment($d, 'edge-1', 1, 1, [$t0 + 10 * MIN, $t0, 'b'],
+        decision(2, $t0 + 90 * MIN, seq => 2));
+    is(with_spec($d)->{log}{rewarded}, 1, "headers that differ by $by ms");
+}
+
+# What joins two settings is known only when it was read, in whatever order: of
+# 0 and 1,500 ms beside one of 750. One reward is of the same millisecond as its
+# decision, one (by a token) of the wanted ten minutes.
+{
+    my $d = "$dir/joined";
+    my $at = $t0 + $day + 5 * MIN;
+    my @files = (
+        write_segment($d, 'edge-1', 1, 0, [$t0 + $day, $t0 + $day, 'b'],
+            decision(1, $at, customer => 'c')),
+        write_segment($d, 'edge-1', 2, 0, [$t0 + $day, $t0 + $day + 1500, 'b'],
+            reward(undef, $at, { click => 1 }, customer => 'c')),
+        write_segment($d, 'edge-1', 3, 0, [$t0 + $day, $t0 + $day + 750, 'b'],
+            reward(1, $at + 10 * MIN, { dwell => 61 })),
+        write_segment($d, 'edge-1', 1, 1, [$t0 + 10 * MIN, $t0, 'b'],
+            decision(2, $t0 + 90 * MIN, seq => 2)));
+    for my $order ([0 .. 3], [3, 2, 1, 0], [2, 0, 1, 3], [0, 3, 1, 2]) {
+        is(with_spec(@files[@$order])->{log}{facts}{counted}, 2,
+           "joined, read as @$order");
+    }
+}
+
 # ---- without a spec ----
 
 my $d4 = "$dir/plain";

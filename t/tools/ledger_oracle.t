@@ -180,7 +180,9 @@ sub random_log {
             if (@segment && (abs($now - $offset) > 1000 || rand() < 0.04)) {
                 $close->();
             }
-            ($opened, $offset) = ($record->{at}, $now) if !@segment;
+            # a clock that is read at two moments
+            ($opened, $offset) = ($record->{at}, $now + between(-2, 2))
+                if !@segment;
             my %line = (%$record, time => $record->{at} + $now);
             delete @line{qw(at end)};
             %line = (type => 'forgotten', map { $_ => $line{$_} }
@@ -206,6 +208,30 @@ sub random_log {
 # ---- the ledger, slowly ----------------------------------------------------- #
 
 my $decode = JSON::PP->new->utf8;
+
+# Of each boot and offset: the setting of the clock that it is of, which has the
+# offset of its segment that was opened last.
+sub settings {
+    my (%of, %settings);
+
+    push @{ $of{ $_->{boot} } }, { opened => $_->{time} - $_->{clock},
+                                   clock => $_->{clock} }
+        for grep { $_->{boot} } @_;
+
+    while (my ($boot, $readings) = each %of) {
+        my ($before, $setting);
+
+        for my $r (sort { $a->{clock} <=> $b->{clock} } @$readings) {
+            $setting = { %$r }
+                if !$setting || $r->{clock} - $before->{clock} > 1000;
+            %$setting = %$r if $r->{opened} >= $setting->{opened};
+            $settings{$boot}{ $r->{clock} } = $setting;
+            $before = $r;
+        }
+    }
+
+    return \%settings;
+}
 
 # All records of these files, with the times that are believed; those that were
 # read before are left out. Counts.
@@ -245,9 +271,12 @@ sub read_log {
                 node => $header->{node}, clock => $header->{clock} };
         }
     }
+    my $settings = settings(@headers);
     for my $r (@records, @headers) {
-        my $moved = $r->{boot} ? $last{ $r->{boot} }[1] - $r->{clock} : 0;
-        $r->{time} += $moved if abs($moved) > 1000;
+        my $boot = $r->{boot} // next;
+        my $own = $settings->{$boot}{ $r->{clock} };
+        my $last = $settings->{$boot}{ $last{$boot}[1] };
+        $r->{time} += $last->{clock} - $own->{clock} if $own != $last;
     }
 
     return (\@records, \@headers, \%counts);
