@@ -109,12 +109,27 @@ ok !exists $value{'reco_snapshot_age_seconds{model="none"}'}, 'no age';
 is $value{'reco_decision_duration_seconds_bucket{le="+Inf"}'}, 9, 'durations';
 is $value{'reco_decision_duration_seconds_count'}, 9, 'their count';
 
-open my $doc, '<', Reco::Nginx::root() . '/docs/DIRECTIVES.md' or die $!;
-my $text = do { local $/; <$doc> };
+sub doc {
+    open my $f, '<', Reco::Nginx::root() . "/docs/$_[0]" or die $!;
+    local $/;
+    return <$f>;
+}
+
+my $text = doc('DIRECTIVES.md');
 is_deeply [ grep { $text !~ /`$_(?:\{|`)/ } sort keys %type ], [],
     'each metric is in DIRECTIVES';
 is_deeply [ grep { $text !~ /`$_`/ } map { /reason="(\w+)"/ } sort keys %value ],
     [], 'and each reason';
+
+my ($alerts) = doc('OPERATIONS.md') =~ /^## What to watch(.*?)^## /ms;
+my @named = $alerts =~ /\b(reco_\w+?)(?=\b[\[\{` ])/g;
+my @reasons = map { split /\\?\|/ } $alerts =~ /reason=~?"([^"]+)"/g;
+cmp_ok scalar @named, '>', 10, 'alerts name metrics';
+is_deeply [ grep { !$type{$_} && !/^reco_(?:status|health)$/ } @named ], [],
+    '... which there are';
+cmp_ok scalar @reasons, '>', 8, '... and reasons';
+is_deeply [ grep { !exists $value{"reco_errors_total{reason=\"$_\"}"} } @reasons ],
+    [], '... which there are';
 
 SKIP: {
     qx(promtool --version 2>&1);
