@@ -208,12 +208,18 @@ check(const char *path, bool all, reco_error_t *err)
         check_and_exit(path, all, ends[1]);
     }
 
-    close(ends[1]);
-    n = pid == -1 ? -1 : read(ends[0], err, sizeof(*err));
-    close(ends[0]);
-    if (pid != -1) {
-        waitpid(pid, &status, 0);
+    if (pid == -1) {
+        reco_error_set(err, RECO_IO, "", "it cannot be checked: fork: %s",
+                       strerror(errno));
+        close(ends[0]);
+        close(ends[1]);
+        return false;
     }
+
+    close(ends[1]);
+    n = read(ends[0], err, sizeof(*err));
+    close(ends[0]);
+    waitpid(pid, &status, 0);
 
     if (n == (ssize_t) sizeof(*err)) {
         return err->status == RECO_OK;

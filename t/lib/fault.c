@@ -10,9 +10,9 @@
  *     FAULT_HIT=FILE     is created when a call fails
  *
  * CALL is malloc, calloc, realloc, write, pwrite, fsync, fdatasync, rename,
- * open, ftruncate, mmap, unlink, flock or flush. Only files count for write; open
- * counts fopen() too, pwrite LMDB's pwritev(), and flush is stdio's fflush()
- * and fclose(), which writes without these functions.
+ * open, ftruncate, mmap, unlink, flock, fork or flush. Only files count for
+ * write; open counts fopen() too, pwrite LMDB's pwritev(), and flush is stdio's
+ * fflush() and fclose(), which writes without these functions.
  */
 
 #define _GNU_SOURCE
@@ -213,6 +213,12 @@ flock(int fd, int operation)
 {
     return fails("flock", ENOLCK)
            ? -1 : (int) syscall(SYS_flock, fd, operation);
+}
+
+pid_t
+fork(void)
+{
+    return fails("fork", EAGAIN) ? -1 : REAL(fork)();
 }
 
 int

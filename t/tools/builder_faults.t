@@ -41,6 +41,7 @@ my %cause = (
         qw(write pwrite ftruncate flush)),
     (map { $_ => qr{Input/output error} } qw(fsync fdatasync rename)),
     open => qr/Too many open files/,
+    fork => qr/Resource temporarily unavailable/,
 );
 
 # What nothing can make good: the command must fail.
