@@ -27,6 +27,7 @@ static char *ngx_http_reco_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static void ngx_http_reco_inherit_handler(ngx_conf_t *cf,
     ngx_http_reco_loc_conf_t *prev, ngx_http_reco_loc_conf_t *conf);
+static ngx_int_t ngx_http_reco_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_reco_init_process(ngx_cycle_t *cycle);
 static void ngx_http_reco_exit_process(ngx_cycle_t *cycle);
 static ngx_http_reco_workspace_t *ngx_http_reco_create_workspace(
@@ -177,7 +178,7 @@ ngx_module_t  ngx_http_reco_module = {
     ngx_http_reco_commands,                /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    ngx_http_reco_check_log,               /* init module */
+    ngx_http_reco_init_module,             /* init module */
     ngx_http_reco_init_process,            /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -469,6 +470,23 @@ ngx_http_reco_inherit_handler(ngx_conf_t *cf, ngx_http_reco_loc_conf_t *prev,
     conf->accept_unknown = prev->accept_unknown;
 
     clcf->handler = prev->handler;
+}
+
+
+/* In the master: nothing can refuse the configuration any more. */
+
+static ngx_int_t
+ngx_http_reco_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_reco_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_reco_module);
+
+    if (rmcf) {
+        ngx_http_reco_zone_accept(rmcf);
+    }
+
+    return ngx_http_reco_check_log(cycle);
 }
 
 

@@ -282,6 +282,10 @@ typedef struct ngx_http_reco_zone_s  ngx_http_reco_zone_t;
  * shm_zone->data (for the log's folder); the zone takes its place. */
 ngx_int_t ngx_http_reco_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 
+/* The configuration is the one that counts from here on. */
+void ngx_http_reco_zone_accept(ngx_http_reco_main_conf_t *mcf);
+
+
 /* All of these do nothing (or say "not known") without a reco_zone. */
 void ngx_http_reco_count(ngx_http_reco_counter_e counter);
 void ngx_http_reco_count_n(ngx_http_reco_counter_e counter,

@@ -200,14 +200,11 @@ ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
     reco_error_t           error;
     reco_retain_t          want;
     reco_retained_t        left;
-    ngx_atomic_uint_t      max;
     ngx_http_reco_room_t  *room;
 
     if (mcf == NULL || mcf->log.path.len == 0) {
         return;
     }
-
-    max = mcf->log.drop ? 0 : (ngx_atomic_uint_t) mcf->log.max;
 
     ngx_memzero(&want, sizeof(want));
     want.dir = (char *) mcf->log.path.data;
@@ -221,7 +218,6 @@ ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
     for (i = 0; i < NGX_HTTP_RECO_ROOMS; i++) {
         if (zone->rooms[i].hash == hash) {
             mcf->log.room = &zone->rooms[i];
-            mcf->log.room->max = max;
             ngx_http_reco_zone_recount(zone, &zone->rooms[i], &want);
             return;
         }
@@ -234,9 +230,21 @@ ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
     ngx_memzero(room, sizeof(ngx_http_reco_room_t));
     room->hash = hash;
     room->bytes = left.bytes;
-    room->max = max;
 
     mcf->log.room = room;
+}
+
+
+/* Not when the zone is initialized: a configuration whose sockets cannot be
+ * opened is refused later than that, and the workers there are go on. */
+
+void
+ngx_http_reco_zone_accept(ngx_http_reco_main_conf_t *mcf)
+{
+    if (mcf->log.room) {
+        mcf->log.room->max = mcf->log.drop
+                             ? 0 : (ngx_atomic_uint_t) mcf->log.max;
+    }
 }
 
 

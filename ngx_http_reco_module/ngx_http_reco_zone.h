@@ -73,8 +73,9 @@ struct ngx_http_reco_room_s {
     uint64_t                 hash;           /* of folder and node; 0: free */
     ngx_atomic_t             bytes;          /* never less than there are */
     ngx_atomic_t             max;            /* of full=stop, or 0: as the last
-                                                configuration has it, also for
-                                                workers of those before */
+                                                configuration that nginx took
+                                                has it, also for workers of
+                                                those before */
     ngx_atomic_t             looked;         /* ngx_current_msec of a look */
     ngx_atomic_t             over_since;     /* of a look that did not get
                                                 below max; 0: the last did */

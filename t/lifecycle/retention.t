@@ -397,6 +397,20 @@ is decide($n)->{unlogged}, undef, 'reload: and is written to';
 ok $n->stop, 'reload: the end';
 $n->ok_log(allow => [ $full, $no_room ]);
 
+# one that nginx refuses after it has set up the zone
+$n = server('segment=4k max=64k');
+$n->start;
+$http = $n->{conf_http};
+$n->configure(conf_http => $http =~ s/max=64k/max=1m/r,
+    conf_servers => 'server { listen 192.0.2.1:80; }');    # nobody's address
+$n->signal('HUP');
+my $refused = qr/\[emerg\].*bind\(\) to 192\.0\.2\.1:80 failed/;
+ok $n->wait_for(sub { $n->error_log =~ $refused }, 20), 'reload: refused';
+is((fill($n))[-1]{unlogged}, 1, 'reload: the log gets full');
+cmp_ok bytes($n), '<=', $MAX, 'reload: at the max that it had';
+ok $n->stop, 'reload: the end of the refused one';
+$n->ok_log(allow => [ $full, $refused ]);
+
 # nobody looked as long as there was no max
 $n = server('segment=4k');
 $n->start;
