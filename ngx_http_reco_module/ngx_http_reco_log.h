@@ -63,6 +63,8 @@ typedef struct {
     reco_status_t              status;         /* RECO_LIMIT: another one looks
                                                   at this moment */
     reco_error_t               error;
+    ngx_atomic_t               barred_since;   /* as the room's, where there is
+                                                  no zone */
     ngx_uint_t                 full;           /* a write was refused */
     ngx_uint_t                 done;           /* written by the thread */
     ngx_uint_t                 soon;           /* so is the timer */

@@ -20,6 +20,11 @@
 #define NGX_HTTP_RECO_LOG_OVER       5000
 
 
+/* How long ago; another worker's time may be a little ahead of ours. */
+#define ngx_http_reco_log_ago(since)                                          \
+    ((ngx_msec_int_t) (ngx_current_msec - (since)))
+
+
 static void ngx_http_reco_log_room_full(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_room_others(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_room_soon(ngx_http_reco_log_t *log);
@@ -27,6 +32,7 @@ static void ngx_http_reco_log_room_task(void *data, ngx_log_t *unused);
 static reco_status_t ngx_http_reco_log_room_lock(ngx_http_reco_look_t *look,
     int *lock);
 static void ngx_http_reco_log_room_done(ngx_event_t *ev);
+static void ngx_http_reco_log_room_barred(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_room_over(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_room_tell(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_room_handler(ngx_event_t *ev);
@@ -176,8 +182,7 @@ ngx_http_reco_log_room_others(ngx_http_reco_log_t *log)
     refused = log->room ? log->room->refused : 0;
 
     if (refused == 0
-        || (ngx_msec_int_t) (ngx_current_msec - refused)
-           >= 2 * NGX_HTTP_RECO_LOG_LOOK
+        || ngx_http_reco_log_ago(refused) >= 2 * NGX_HTTP_RECO_LOG_LOOK
         || log->segment.fd == -1
         || log->segment.size == log->segment.header)
     {
@@ -235,8 +240,8 @@ ngx_http_reco_log_room_look(ngx_http_reco_log_t *log)
     if (log->room) {
         log->room->looked = ngx_current_msec;
         since = log->room->over_since;
-        look->want.force = since
-                           && ngx_current_msec - since > NGX_HTTP_RECO_LOG_LOOK;
+        look->want.force = since && ngx_http_reco_log_ago(since)
+                                    > NGX_HTTP_RECO_LOG_LOOK;
     }
 
     look->task.ctx = log;
@@ -390,6 +395,8 @@ ngx_http_reco_log_room_tell(ngx_http_reco_log_t *log)
     look = &log->look;
     left = &look->left;
 
+    ngx_http_reco_log_room_barred(log);
+
     if (look->status != RECO_OK && look->status != RECO_LIMIT) {
         ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_REMOVE,
                                  "cannot look after its size", &look->error);
@@ -424,6 +431,35 @@ ngx_http_reco_log_room_tell(ngx_http_reco_log_t *log)
 }
 
 
+/* Somebody has the folder's mark for seconds: another worker's look ends, and
+ * so does a tool that removes. */
+
+static void
+ngx_http_reco_log_room_barred(ngx_http_reco_log_t *log)
+{
+    ngx_atomic_t          *since;
+    ngx_http_reco_look_t  *look;
+
+    look = &log->look;
+    since = log->room ? &log->room->barred_since : &look->barred_since;
+
+    if (look->status != RECO_LIMIT) {
+        *since = 0;
+        return;
+    }
+
+    if (*since == 0) {
+        *since = ngx_current_msec | 1;
+        return;
+    }
+
+    if (ngx_http_reco_log_ago(*since) >= NGX_HTTP_RECO_LOG_OVER) {
+        ngx_http_reco_log_failed(log, NGX_HTTP_RECO_ERR_LOG_REMOVE,
+                                 "cannot look after its size", &look->error);
+    }
+}
+
+
 /* Looks did not get below max for seconds: what is held for a moment, or waits
  * for its sync, is no failure. */
 
@@ -452,7 +488,7 @@ ngx_http_reco_log_room_over(ngx_http_reco_log_t *log)
         return;
     }
 
-    if (ngx_current_msec - since < NGX_HTTP_RECO_LOG_OVER) {
+    if (ngx_http_reco_log_ago(since) < NGX_HTTP_RECO_LOG_OVER) {
         return;
     }
 

@@ -15,7 +15,7 @@
 
 
 #define NGX_HTTP_RECO_ZONE_MAGIC     0x6f63657265636f7aULL
-#define NGX_HTTP_RECO_ZONE_LAYOUT    6
+#define NGX_HTTP_RECO_ZONE_LAYOUT    7
 
 #define NGX_HTTP_RECO_ACTION_LABELS  512
 #define NGX_HTTP_RECO_KIND_LABELS    64
@@ -79,6 +79,9 @@ struct ngx_http_reco_room_s {
     ngx_atomic_t             looked;         /* ngx_current_msec of a look */
     ngx_atomic_t             over_since;     /* of a look that did not get
                                                 below max; 0: the last did */
+    ngx_atomic_t             barred_since;   /* of a look that somebody kept
+                                                from the folder; 0: the last
+                                                could */
     ngx_atomic_t             refused;        /* ngx_current_msec of a write for
                                                 which there was no room; 0:
                                                 there was none */

@@ -342,6 +342,23 @@ ok $n->wait_for(sub { !-e $big }, 15), 'held: let go of, it goes';
 ok $n->stop, 'held: the end';
 $n->ok_log(allow => [ $no_room ]);
 
+# the folder itself is held: by a tool that hangs
+$n = server('segment=4k max=64k full=drop');
+$n->start;
+decide($n);
+open $held, '<', $n->path('log/.reco-log') or die $!;
+flock $held, LOCK_EX or die $!;
+my $barred = qr/\[crit\].*cannot look after its size: '.*\.reco-log' is held/;
+ok $n->wait_for(sub { decide($n, 'c' x 200); $n->error_log =~ $barred }, 30),
+    'mark held: told that nothing can be removed';
+fill_up($n->path('log/reco-edge-00000001-000000.ndjson'), 70000);
+is decide($n)->{unlogged}, undef, 'mark held: it is written on';
+close $held;
+ok $n->wait_for(sub { bytes($n) <= $MAX }, 15), 'mark let go of: dropped';
+is scalar(() = $n->error_log =~ /$barred/g), 1, 'mark held: told once';
+ok $n->stop, 'mark held: the end';
+$n->ok_log(allow => [ $no_room, $barred ]);
+
 SKIP: {
     my $user = Reco::Nginx::worker_user();
     skip 'needs a master that is root', 6 unless $user;
