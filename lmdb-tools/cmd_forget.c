@@ -228,6 +228,23 @@ who(cmd_t *c)
 }
 
 static bool
+out_is_apart(const cmd_t *c)
+{
+    uint32_t  i;
+
+    for (i = 0; i < c->nlogs; i++) {
+        if (!tool_output_is_not(c->out, c->logs[i])
+            || !tool_output_is_no_log(c->out, c->logs[i]))
+        {
+            return false;
+        }
+    }
+
+    return tool_output_is_not(c->out, c->base_path)
+           && tool_output_is_not(c->out, c->secret_path);
+}
+
+static bool
 open_base(cmd_t *c)
 {
     const reco_snapshot_info_t  *info;
@@ -236,8 +253,7 @@ open_base(cmd_t *c)
         return true;
     }
 
-    if (!tool_output_is_not(c->out, c->base_path)
-        || !tool_output_is_not(c->out, c->secret_path)
+    if (!out_is_apart(c)
         || !model_file_open(&c->base, c->base_path, c->secret))
     {
         return false;

@@ -395,8 +395,7 @@ checkpoint_is_apart(const command_t *c)
 
     return tool_output_is_not(path, c->spec_path)
            && tool_output_is_not(path, c->base_path)
-           && tool_output_differs(c->out, path)
-           && tool_output_is_no_log(path, c->logs[0]);
+           && tool_output_differs(c->out, path);
 }
 
 static bool
@@ -412,7 +411,11 @@ open_models(command_t *c)
     }
 
     for (i = 0; i < c->nlogs; i++) {
-        if (c->out && !tool_output_is_not(c->out, c->logs[i])) {
+        if (c->out && (!tool_output_is_not(c->out, c->logs[i])
+                       || !tool_output_is_no_log(c->out, c->logs[i])
+                       || !tool_output_is_no_log(c->options.checkpoint,
+                                                 c->logs[i])))
+        {
             return false;
         }
     }

@@ -254,6 +254,19 @@ ok($status == 1 && $err =~ /--secret is needed/, 'a snapshot wants it too');
                        "$dir/hashed2.mdb", '--secret', "$dir/secret");
 ok($status == 0 && $r->{found}{customers} == 1, '... and loses the customer');
 
+# a snapshot in place of a segment would be the end of what that has
+my $kept = contents($keyed);
+for my $to (map { "$keyed/reco-edge-$_-00000001-000000.ndjson" } 1, 9) {
+    ($status, undef, $err) = forget('c1', '--log', "$dir/plain", '--log',
+        $keyed, '--base', "$dir/hashed.mdb", '--out', $to, '--secret',
+        "$dir/secret");
+    ok($status == 1 && $err =~ /would be a part of the event log/,
+       'no snapshot in a log') or diag $err;
+}
+ok(join(' ', files($keyed)) eq join(' ', sort keys %$kept)
+   && !grep({ $kept->{$_} ne slurp("$keyed/$_") } keys %$kept),
+   '... and no segment is touched');
+
 # ---- open segments ----
 
 my $open = write_log("$dir/open");

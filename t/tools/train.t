@@ -474,6 +474,21 @@ is($status, 1, '--out over the spec');
 like($err, qr/cannot write '\Q$spec\E': it is read too/, 'is refused');
 is(slurp($spec), $text, 'which stays');
 
+# nor would it do as a segment of any of the logs
+my $plain = spec(2, $arms);
+my @two = (counts_log([2, 1], [2, 0]), counts_log([2, 1], [2, 0]));
+my $segment = "$two[1]/reco-edge-1-00000001-000000.ndjson";
+my $records = slurp($segment);
+for my $as (['--out', $segment],
+            ['--out', "$dir/out.mdb", '--checkpoint', "$segment.open"])
+{
+    ($status, undef, $err) = reco('train', '--spec', $plain,
+                                  (map { ('--log', $_) } @two), @$as);
+    ok($status != 0 && $err =~ /would be a part of the event log/,
+       "a segment as $as->[-2]") or diag $err;
+}
+ok(slurp($segment) eq $records, '... is refused, and left alone');
+
 is((reco('train', '--log', $log, '--out', 'x'))[0], 2, 'no spec: wrong use');
 is((reco('train', '--log', $log, '--spec', $spec, '--out', 'x', '--prior',
          '1,-1'))[0], 2, 'a negative prior: wrong use');
