@@ -40,6 +40,7 @@ typedef struct {
     uint64_t          rewritten;
     uint64_t          bytes;            /* of segments removed for their age */
     uint64_t          undated;          /* segments without a record's time */
+    uint64_t          held;             /* segments that others have in use */
     uint64_t          copies;           /* files that may have records as well */
 } cmd_t;
 
@@ -436,6 +437,8 @@ forget_customer(cmd_t *c)
 
 /* ---- by age ------------------------------------------------------------- */
 
+/* One that is held is not waited for: who removes for room waits for us, and a
+ * program that hangs must not fill the disk. */
 static bool
 remove_segment(cmd_t *c, const char *path)
 {
@@ -446,7 +449,7 @@ remove_segment(cmd_t *c, const char *path)
     if (c->dry_run) {
         ok = stat(path, &st) == 0;
     } else {
-        fd = forget_lock(path);
+        fd = forget_lock(path, false);
         ok = fd != -1 && fstat(fd, &st) == 0 && unlink(path) == 0;
     }
 
@@ -455,6 +458,11 @@ remove_segment(cmd_t *c, const char *path)
     }
 
     if (!ok && errno == ENOENT) {
+        return true;
+    }
+    if (!ok && errno == EWOULDBLOCK) {
+        tool_warn("'%s' is held by another program: it stays", path);
+        c->held++;
         return true;
     }
     if (!ok) {
@@ -537,18 +545,19 @@ forget_old(cmd_t *c)
     }
 
     if (c->json) {
-        tool_print_json(json_pack("{s:I, s:I, s:I, s:I, s:b}",
+        tool_print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}",
             "segments", (json_int_t) c->segments,
             "removed", (json_int_t) c->rewritten,
             "bytes", (json_int_t) c->bytes,
-            "undated", (json_int_t) c->undated, "dry_run", c->dry_run));
+            "undated", (json_int_t) c->undated,
+            "held", (json_int_t) c->held, "dry_run", c->dry_run));
     } else {
         print_line("segments", c->segments);
         print_line("removed", c->rewritten);
         print_line("bytes", c->bytes);
     }
 
-    return c->undated == 0;
+    return c->undated == 0 && c->held == 0;
 }
 
 int

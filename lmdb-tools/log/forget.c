@@ -419,7 +419,7 @@ forget_rewrite(const forget_t *f, const char *path, forget_counts_t *counts)
 
     memset(counts, 0, sizeof(*counts));
 
-    fd = forget_lock(path);
+    fd = forget_lock(path, true);
     if (fd == -1 && errno == ENOENT) {
         return true;                    /* it went for its age */
     }

@@ -69,9 +69,10 @@ uint64_t forget_copies(const char *path);
  * as the segments have: false, after a message, when one of them stays. */
 bool forget_clean(const char *path);
 
-/* Opens a closed segment and waits until nobody else has its lock; -1 with
- * errno. It is still what its name says. */
-int forget_lock(const char *path);
+/* Opens a closed segment and takes its lock; with wait, when nobody else has
+ * it, else EWOULDBLOCK where somebody does. -1 with errno. It is still what its
+ * name says. */
+int forget_lock(const char *path, bool wait);
 
 /* Waits for the lock of those that remove segments: *fd is to be closed, or -1
  * where there is none, as of a single segment. False after a message. */

@@ -169,7 +169,7 @@ forget_list_free(forget_log_t *log)
 /* ---- locks -------------------------------------------------------------- */
 
 int
-forget_lock(const char *path)
+forget_lock(const char *path, bool wait)
 {
     int          fd, e;
     struct stat  st, at;
@@ -180,7 +180,8 @@ forget_lock(const char *path)
             return -1;
         }
 
-        if (fstat(fd, &st) != 0 || flock(fd, LOCK_EX) != 0
+        if (fstat(fd, &st) != 0
+            || flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) != 0
             || lstat(path, &at) != 0)
         {
             e = errno;

@@ -455,7 +455,7 @@ is_deeply(contents($aged), $old, '... and no byte is changed');
 my $size = -s "$aged/reco-edge-1-00000001-000000.ndjson";
 ($status, $r) = forget(@by_age);
 is_deeply($r, { segments => 3, removed => 1, bytes => $size, undated => 0,
-                dry_run => JSON::PP::false }, 'by age');
+                held => 0, dry_run => JSON::PP::false }, 'by age');
 is_deeply([files($aged)], [map { "reco-edge-1-00000001-00000$_.ndjson" } 1, 2],
           '... those whose newest record is too old');
 $ledger = reco_json('eval', '--policy', 'uniform', '--json', '--spec',
@@ -491,6 +491,24 @@ close $removing;
 waitpid $waiting, 0;
 is_deeply([grep { /ndjson/ } files($aged)],
           ['reco-edge-1-00000001-000002.ndjson'], '... and then it does');
+
+# one that a shipper holds is not waited for: the server's looks wait meanwhile
+my $shipped = folder();
+write_segment($shipped, 'edge-1', 1, $_, $t0, decision($_, $t0)) for 1, 2;
+open my $shipper, '<', "$shipped/reco-edge-1-00000001-000001.ndjson" or die $!;
+flock $shipper, LOCK_SH or die $!;
+{
+    local $SIG{ALRM} = sub { die "it waits\n" };
+    alarm 60;
+    ($status, $r, $err) = forget('--older-than', '1d', '--log', $shipped);
+    alarm 0;
+}
+is($status, 1, 'by age, a segment is held: said');
+like($err, qr/000001\.ndjson' is held by another program: it stays/, '... which');
+is_deeply([@$r{qw(removed held)}], [1, 1], '... and counted');
+is_deeply([files($shipped)], ['reco-edge-1-00000001-000001.ndjson'],
+          '... the others go');
+close $shipper;
 
 # what is removed is gone for good: the folder is synced
 SKIP: {
