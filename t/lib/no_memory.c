@@ -2,10 +2,11 @@
  * no_memory.c - lets the n-th allocation of a running nginx fail: preloaded by
  * tests, told by them when.
  *
- * NO_MEMORY names a file of four 64-bit integers, which is mapped when nginx
- * starts and shared with its workers: the n-th allocation from now on fails
- * (0: none), and all after it as well where the second is not 0; allocations
- * so far, failures so far. The test writes the first two.
+ * NO_MEMORY names a file of 64-bit integers, which is mapped when nginx starts
+ * and shared with its workers: the n-th allocation from now on fails (0: none),
+ * and all after it as well where the second is not 0; allocations so far,
+ * failures so far; where there is a fifth, smaller allocations than so many
+ * bytes are left alone. The test writes the first two and the fifth.
  */
 
 #define _GNU_SOURCE
@@ -27,6 +28,7 @@ typedef struct {
     _Atomic long  onwards;
     _Atomic long  calls;
     _Atomic long  failures;
+    _Atomic long  least;            /* bytes; 0 where the file ends before */
 } control_t;
 
 static control_t  *control;
@@ -51,12 +53,12 @@ begin(void)
 }
 
 static bool
-fails(void)
+fails(size_t size)
 {
     long  n, nth;
 
     nth = control ? atomic_load(&control->nth) : 0;
-    if (nth == 0) {
+    if (nth == 0 || size < (size_t) atomic_load(&control->least)) {
         return false;
     }
 
@@ -75,25 +77,25 @@ fails(void)
 void *
 malloc(size_t size)
 {
-    return fails() ? NULL : __libc_malloc(size);
+    return fails(size) ? NULL : __libc_malloc(size);
 }
 
 void *
 calloc(size_t n, size_t size)
 {
-    return fails() ? NULL : __libc_calloc(n, size);
+    return fails(n * size) ? NULL : __libc_calloc(n, size);
 }
 
 void *
 realloc(void *p, size_t size)
 {
-    return fails() ? NULL : __libc_realloc(p, size);
+    return fails(size) ? NULL : __libc_realloc(p, size);
 }
 
 int
 posix_memalign(void **p, size_t alignment, size_t size)
 {
-    if (fails()) {
+    if (fails(size)) {
         return ENOMEM;
     }
 

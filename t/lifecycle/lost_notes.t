@@ -18,8 +18,8 @@ BEGIN {
 }
 
 use File::Path qw(remove_tree);
-use File::Temp qw(tempdir);
-use FindBin;
+use JSON::PP;
+use Reco::Disk;
 use Reco::Lifecycle;
 use Reco::Nginx;
 use Test::More;
@@ -276,34 +276,103 @@ SKIP: {
     $n->ok_log(allow => [ $told ]);
 }
 
+# ---- several in one turn ----------------------------------------------------- #
+
+# The answers to requests that a worker finds all at once, in this order, after
+# something was done while it stood.
+sub in_one_turn {
+    my ($n, $meanwhile, @requests) = @_;
+    my ($pid) = $n->worker_pids;
+    my @clients = map { $n->client } @requests;
+    $_->request('GET', '/status') for @clients;
+    kill 'STOP', $pid;
+    $n->wait_for(sub { $n->stands($pid) });
+    $meanwhile->();
+    $clients[$_]->send(Reco::Nginx::Client::format_request(@{ $requests[$_] }))
+        for 0 .. $#clients;
+    kill 'CONT', $pid;
+    return map { $clients[$_]->response($requests[$_][0]) } 0 .. $#clients;
+}
+
+# The worker has no memory for more than its first buffer: decisions are in it,
+# with the note of what was lost a second before, when a reward does not fit;
+# then the write fails. What was lost, was since the first of all.
+SKIP: {
+    my $library = Reco::Disk::preload('no_memory');
+    skip 'no library to refuse memory with', 1
+        if !$library || $ENV{ASAN_OPTIONS};
+
+    my @decisions = ([ GET => "/decide?customer=$big" ]) x 20;
+    for my $after (0, 1) {
+        my $name = 'no memory, '
+            . ($after ? 'another decision after it' : 'the last of a turn');
+        $n = server();
+        $n->write('memory', pack 'q5', 0, 1, 0, 0, 100_000);
+        {
+            local @ENV{qw(LD_PRELOAD NO_MEMORY)} = ($library,
+                $n->path('memory'));
+            $n->start;
+        }
+        $n->wait_for(sub { $n->worker_pids });
+        ask($n);
+        skip 'needs prlimit and setpriv', 1 if !limit_files($n, 600);
+        ok !ask($n, $big), "$name: no room in the file";
+        select undef, undef, undef, 1.1;    # tried once a second
+
+        my $reward = [ POST => '/reward', encode_json({ facts => { click => 1 },
+            decision => $seen{$n}{logged}[0] }),
+            { 'Content-Type' => 'application/json' } ];
+        my @answers = in_one_turn($n, sub { arm_memory($n, 1) }, @decisions,
+            $reward, $after ? $decisions[0] : ());
+        for my $a (@answers) {
+            my $decision = $a->{headers}{'reco-decision-id'};
+            push @{ $seen{$n}{unlogged} }, $decision if $decision;
+            $seen{$n}{ $a->{status} }++ if !$decision;
+        }
+        is scalar(grep { $_->{headers}{'reco-unlogged'} } @answers),
+            20 + $after, "$name: decisions are unlogged";
+        is $seen{$n}{503}, 1, "$name: the reward is refused";
+        is memory_refused($n), 1, "$name: for want of memory";
+
+        arm_memory($n, 0);
+        limit_files($n, 'unlimited');
+        ok $n->wait_for(sub { ask($n) }, 5), "$name: heals";
+        counted($n, $name);
+        ok $n->stop, "$name: stop";
+        is scalar @{ all_noted($n, $name)->{notes} }, 1, "$name: one note";
+        $n->ok_log(allow => [ $told ]);
+    }
+}
+
+sub arm_memory {
+    my ($n, $nth) = @_;
+    open my $f, '+<:raw', $n->path('memory') or die $!;
+    syswrite $f, pack 'q', $nth;
+}
+
+sub memory_refused {
+    my ($n) = @_;
+    return (unpack 'q4', $n->read('memory'))[3];
+}
+
 # ---- a file that can be neither written nor cut ----------------------------- #
 
 # One turn's records go out with one write, of which the first are in the file
 # when the limit is met.
 SKIP: {
-    my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
-    my $cc = $ENV{CC} || 'cc';
-    my $source = "$FindBin::Bin/../lib/fault.c";
-    qx($cc -shared -fPIC -o $scratch/fault.so $source -ldl 2>&1);
+    my $library = Reco::Disk::preload('fault');
     skip 'no library to make the cut fail with', 1
-        if $? || $ENV{RECO_VALGRIND} || $ENV{ASAN_OPTIONS};
-    chmod 0755, $scratch;
+        if !$library || $ENV{ASAN_OPTIONS};
 
     $n = server();
     {
-        local $ENV{LD_PRELOAD} = "$scratch/fault.so";
+        local $ENV{LD_PRELOAD} = $library;
         local $ENV{FAULT} = 'ftruncate:1+';
         $n->start;
     }
     skip 'needs prlimit and setpriv', 1 unless limit_files($n, 1500);
 
-    my ($pid) = $n->worker_pids;
-    my @clients = map { $n->client } 1 .. 8;
-    $_->request('GET', '/status') for @clients;
-    kill 'STOP', $pid;
-    $_->send("GET /decide?customer=c HTTP/1.1\r\nHost: x\r\n\r\n") for @clients;
-    kill 'CONT', $pid;
-    my @answers = map { $_->response('GET') } @clients;
+    my @answers = in_one_turn($n, sub {}, ([ GET => '/decide?customer=c' ]) x 8);
     is scalar(grep { $_->{status} == 200 && $_->{headers}{'reco-unlogged'} }
         @answers), 8, 'uncut: all are told that they are not logged';
     like $n->error_log, qr/cannot write .*nor cut it back/, 'uncut: told why';

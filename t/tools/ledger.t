@@ -218,12 +218,23 @@ is_deeply($log->{censored}, { fallback => 0, gap => 2, open => 2 },
           'where rewards name only customers, their decisions are censored');
 
 # Half a minute was lost, says the note: from 40:30. Decision 4 was closed at
-# 45, 10 at 40:15 of a decision at 10:15.
+# 45:00, 10 at 40:29, 11 at 40:30.
 (undef, $log) = noted('elapsed', { %$note, elapsed => 30 * SEC },
     decision(10, $t0 + 10 * MIN + 29 * SEC, customer => 'c2'),
     decision(11, $t0 + 10 * MIN + 30 * SEC, customer => 'c2'),
     reward(undef, $t0 + 44 * MIN, { click => 1 }, @by_customer));
 is($log->{censored}{gap}, 3, '... from when the first of them was lost');
+
+# Where it does not say, from its writer's last record before, at 40:00. 10 was
+# closed a millisecond earlier.
+for my $unknown ({}, { elapsed => 0 }) {
+    (undef, $log) = noted('unknown-' . keys %$unknown, { %$note, %$unknown },
+        decision(10, $t0 + 10 * MIN - 1, customer => 'c2'),
+        decision(11, $t0 + 10 * MIN, customer => 'c2'),
+        reward(undef, $t0 + 44 * MIN, { click => 1 }, @by_customer));
+    is($log->{censored}{gap}, 3, '... which may not be known'
+       . join '', map { ", or $_ $unknown->{$_}" } keys %$unknown);
+}
 (undef, $log) = noted('rewards', lost($t0 + 41 * MIN, 3, 4, 0, 2),
     reward(undef, $t0 + 44 * MIN, { click => 1 }, @by_customer));
 is($log->{censored}{gap}, 0, '... but not where it was rewards only');

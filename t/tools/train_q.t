@@ -427,6 +427,16 @@ like($err, qr/no decision to learn from: of 2, 1 open, 1 without_state/,
      '... says why');
 ok(!-e "$dir/none.mdb", '... and writes nothing');
 
+# The hole, of three records, begins with the first and ends with the second.
+my $holed = "$dir/log" . $logs++;
+write_segment($holed, 'edge-1', 1, 0, $t0, map {
+    decision(++$n, $t0, actions => 2, features => { s => ['x', 'request'] },
+             seq => $_) } 1, 5);
+(undef, undef, $err) = reco('train', '--log', $holed, '--spec', $spec, '--out',
+                            "$dir/none.mdb");
+like($err, qr/of 2, 2 gap; 3 record\(s\) are missing in the log, in 1 hole\(s\)$/m,
+     '... with what is missing in the log');
+
 # Rewards that are no number, or too large for one; two that would be infinite
 # together: they change nothing, so that their decision has none.
 my $odd = log_of($t0 + 2 * HOUR, step($t0, { s => 'x' }, 'A', 1),

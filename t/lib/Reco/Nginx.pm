@@ -313,13 +313,21 @@ sub worker_pids {
         $title =~ /worker process/
             && ($all || $title !~ /shutting down/);
     } @pids unless $ENV{RECO_VALGRIND};
-    return sort { $a <=> $b } @pids;
+    @pids = sort { $a <=> $b } @pids;
+    return @pids;                       # in scalar context how many
 }
 
 sub _title {
     open my $f, '<', "/proc/$_[0]/cmdline" or return '';
     local $/;
     return scalar(<$f>) // '';
+}
+
+# Whether SIGSTOP has reached it.
+sub stands {
+    my ($self, $pid) = @_;
+    open my $f, '<', "/proc/$pid/stat" or return 0;
+    return (<$f> // '') =~ /\) T /;
 }
 
 # HUP; returns when new workers have taken over (and with 'drained', when the
