@@ -5,9 +5,9 @@ use strict;
 use warnings;
 
 use lib 't/lib';
-use Reco::Disk qw(preload);
 use Reco::Lifecycle;
 use Reco::Nginx;
+use Reco::Preload;
 use Reco::Tool qw(reco_json);
 use Test::More;
 

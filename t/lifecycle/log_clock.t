@@ -7,61 +7,25 @@ use strict;
 use warnings;
 
 use lib 't/lib';
-use File::Temp qw(tempdir);
 use Reco::Lifecycle;
 use Reco::Nginx;
+use Reco::Preload;
+use Reco::Tool qw(folder spew);
 use Test::More;
 use Time::HiRes qw(time);
 
-my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
-chmod 0755, $scratch;
-
-sub set_clock {
-    my ($ms) = @_;
-    open my $f, '>', "$scratch/new" or die $!;
-    print {$f} $ms;
-    close $f;
-    rename "$scratch/new", "$scratch/ms" or die $!;
-}
-
-# What gettimeofday() says is that many milliseconds ahead.
-open my $f, '>', "$scratch/clock.c" or die $!;
-print {$f} <<"C";
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-int
-gettimeofday(struct timeval *restrict tv, void *restrict zone)
-{
-    int              fd;
-    char             text[32] = "";
-    long long        us = 0;
-    struct timespec  now;
-
-    (void) zone;
-    clock_gettime(CLOCK_REALTIME, &now);
-    fd = open("$scratch/ms", O_RDONLY);
-    if (fd >= 0) {
-        if (read(fd, text, sizeof(text) - 1) > 0) {
-            us = atoll(text) * 1000;
-        }
-        close(fd);
-    }
-    us += now.tv_sec * 1000000LL + now.tv_nsec / 1000;
-    tv->tv_sec = us / 1000000;
-    tv->tv_usec = us % 1000000;
-    return 0;
-}
-C
-close $f;
-
-my $cc = $ENV{CC} || 'cc';
-qx($cc -shared -fPIC -o $scratch/clock.so $scratch/clock.c 2>&1);
+my $library = preload('clock');
 plan skip_all => 'no library to set the clock with'
-    if $? || $ENV{RECO_VALGRIND} || $ENV{ASAN_OPTIONS};
+    if !$library || $ENV{ASAN_OPTIONS};     # it asks for time before we can say
+
+my $ahead = folder() . '/clock';
+spew($ahead, pack 'q', 0);
+
+# So many milliseconds ahead.
+sub set_clock {
+    open my $f, '+<:raw', $ahead or die "$ahead: $!";
+    syswrite $f, pack 'q', $_[0] * 1e6;
+}
 
 sub server {
     my ($more) = @_;
@@ -73,7 +37,7 @@ sub server {
             . ' location = /status { reco_status json; }');
     publish($n);
     set_clock(0);
-    local $ENV{LD_PRELOAD} = "$scratch/clock.so";
+    local @ENV{qw(LD_PRELOAD RECO_CLOCK)} = ($library, $ahead);
     return $n->start;
 }
 

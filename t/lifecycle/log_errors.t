@@ -11,10 +11,11 @@ use JSON::PP;
 use Reco::Disk qw($ALL);
 use Reco::Lifecycle;
 use Reco::Nginx;
+use Reco::Preload;
 use Test::More;
 
 plan skip_all => 'no library to let the disk fail with'
-    unless Reco::Disk::preload('disk');
+    unless preload('disk');
 
 sub server {
     my ($sync) = @_;

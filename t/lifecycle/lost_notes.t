@@ -19,9 +19,9 @@ BEGIN {
 
 use File::Path qw(remove_tree);
 use JSON::PP;
-use Reco::Disk;
 use Reco::Lifecycle;
 use Reco::Nginx;
+use Reco::Preload;
 use Test::More;
 
 sub server {
@@ -298,7 +298,7 @@ sub in_one_turn {
 # with the note of what was lost a second before, when a reward does not fit;
 # then the write fails. What was lost, was since the first of all.
 SKIP: {
-    my $library = Reco::Disk::preload('no_memory');
+    my $library = preload('no_memory');
     skip 'no library to refuse memory with', 1
         if !$library || $ENV{ASAN_OPTIONS};
 
@@ -360,7 +360,7 @@ sub memory_refused {
 # One turn's records go out with one write, of which the first are in the file
 # when the limit is met.
 SKIP: {
-    my $library = Reco::Disk::preload('fault');
+    my $library = preload('fault');
     skip 'no library to make the cut fail with', 1
         if !$library || $ENV{ASAN_OPTIONS};
 

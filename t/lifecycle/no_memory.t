@@ -18,16 +18,15 @@ use File::Temp qw(tempdir);
 use JSON::PP;
 use Reco::Log;
 use Reco::Nginx;
+use Reco::Preload;
 use Test::More;
 
 plan skip_all => 'memory is watched by another tool'
     if $ENV{RECO_VALGRIND} || $ENV{ASAN_OPTIONS};
 
 my $dir = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my ($library, $control) = ("$dir/no_memory.so", "$dir/control");
-my $cc = $ENV{CC} || 'cc';
-qx($cc -shared -fPIC -o $library $FindBin::Bin/../lib/no_memory.c 2>&1);
-plan skip_all => 'no compiler' if $?;
+my $control = "$dir/control";
+my $library = preload('no_memory') or plan skip_all => 'no compiler';
 
 my $hash = '5a' x 32;
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;

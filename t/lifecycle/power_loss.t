@@ -15,6 +15,7 @@ use Reco::Disk;
 use Reco::Lifecycle;
 use Reco::Nginx;
 use Reco::PowerLoss;
+use Reco::Preload;
 use Reco::Tool qw(reco);
 use Test::More;
 use Time::HiRes qw(clock_gettime sleep CLOCK_MONOTONIC);
@@ -280,7 +281,7 @@ sub has_all {
 }
 
 SKIP: {
-    skip 'no library to record what is done', 1 unless Reco::Disk::preload('disk');
+    skip 'no library to record what is done', 1 unless preload('disk');
     has_all('sync=always', 'always')->ok_log;
 
     # a sync that fails takes for good what it was to write

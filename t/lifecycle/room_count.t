@@ -10,6 +10,7 @@ use Fcntl qw(:flock);
 use List::Util qw(sum0);
 use Reco::Lifecycle;
 use Reco::Nginx;
+use Reco::Preload;
 use Test::More;
 
 plan skip_all => 'cannot preload under a sanitizer or valgrind'
@@ -24,16 +25,15 @@ my $n = Reco::Nginx->new(workers => 2,
 publish($n);
 
 my $dir = $n->dir;
-my $cc = $ENV{CC} || 'cc';
-qx($cc -shared -fPIC -DDIR_='"$dir"' -o $dir/hang.so t/lib/hang.c -ldl 2>&1);
-plan skip_all => 'cannot build hang.so' if $?;
+my $library = preload('hang', flags => qq(-DDIR_='"$dir"'))
+    or plan skip_all => 'no library to stop workers with';
 
 for (qw(hung looks)) {
     $n->write($_, '');
     chmod 0666, $n->path($_);
 }
 {
-    local $ENV{LD_PRELOAD} = "$dir/hang.so";
+    local $ENV{LD_PRELOAD} = $library;
     $n->start;
 }
 

@@ -15,6 +15,7 @@ use Fcntl qw(:flock);
 use File::Copy qw(copy);
 use POSIX ();
 use Reco::Log;
+use Reco::Preload;
 use Reco::Tool;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -25,12 +26,9 @@ plan skip_all => 'a sanitizer or valgrind has its own malloc'
 # RECO_SLOW is also a factor of time limits; the long form has the factor 1.
 my $slow = ($ENV{RECO_SLOW} // '') eq '1';
 my $dir = folder();
-my $cc = $ENV{CC} || 'cc';
 my $tool = $ENV{RECO_TOOL} // 'build/reco';
-my $library = "$dir/fault.so";
-
-qx($cc -shared -fPIC -o $library $FindBin::Bin/../lib/fault.c -ldl 2>&1);
-is($?, 0, 'the library is built') or BAIL_OUT('no library');
+my $library = preload('fault');
+ok($library, 'the library is built') or BAIL_OUT('no library');
 
 # How many seconds a command may take before it counts as one that hangs.
 use constant HANGS => 60;

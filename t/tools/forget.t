@@ -15,6 +15,7 @@ use lib "$FindBin::Bin/../lib";
 use JSON::PP ();
 use POSIX qw(WNOHANG);
 use Reco::Log;
+use Reco::Preload;
 use Reco::Tool;
 use Test::More;
 
@@ -512,10 +513,9 @@ close $shipper;
 
 # what is removed is gone for good: the folder is synced
 SKIP: {
-    my $cc = $ENV{CC} || 'cc';
-    qx($cc -shared -fPIC -o $dir/fault.so $FindBin::Bin/../lib/fault.c -ldl 2>&1);
-    skip 'cannot build fault.so', 2 if $? || $ENV{ASAN_OPTIONS};
-    local @ENV{qw(LD_PRELOAD FAULT)} = ("$dir/fault.so", 'fsync:1');
+    my $library = preload('fault')
+        or skip 'no library to make fsync fail with', 2;
+    local @ENV{qw(LD_PRELOAD FAULT)} = ($library, 'fsync:1');
     ($status, undef, $err) = reco('forget', '--older-than', '1d', '--log',
                                   $aged);
     is($status, 1, 'a folder that cannot be synced: said');

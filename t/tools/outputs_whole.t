@@ -13,6 +13,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Reco::Log;
+use Reco::Preload;
 use Reco::Tool;
 use Test::More;
 
@@ -21,12 +22,9 @@ plan skip_all => 'a sanitizer or valgrind has its own malloc'
 
 my $slow = ($ENV{RECO_SLOW} // '') eq '1';
 my $dir = folder();
-my $cc = $ENV{CC} || 'cc';
 my $tool = $ENV{RECO_TOOL} // 'build/reco';
-my $library = "$dir/fault.so";
-
-qx($cc -shared -fPIC -o $library $FindBin::Bin/../lib/fault.c -ldl 2>&1);
-is($?, 0, 'the library is built') or BAIL_OUT('no library');
+my $library = preload('fault');
+ok($library, 'the library is built') or BAIL_OUT('no library');
 
 use constant HANGS => 60;           # seconds
 use constant OLD => 97;             # no room even for what was there

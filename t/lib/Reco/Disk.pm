@@ -16,33 +16,14 @@ use warnings;
 
 use Cwd qw(abs_path);
 use Exporter qw(import);
-use File::Temp qw(tempdir);
 
 use Reco::Nginx;
+use Reco::Preload;
 
-our @EXPORT_OK = qw(preload $ALL);
+our @EXPORT_OK = qw($ALL);
 our $ALL = 1 << 30;
 
 my @KINDS = qw(write part cut fdatasync fsync folder rename create);
-my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my %built;
-
-# What LD_PRELOAD is to be for t/lib/NAME.c, or undef where that cannot be had.
-sub preload {
-    my ($name) = @_;
-    return undef if $ENV{RECO_VALGRIND};
-    my $library = "$scratch/$name.so";
-    my $source = Reco::Nginx::root() . "/t/lib/$name.c";
-    my $cc = $ENV{CC} || 'cc';
-    $built{$name} //= system("$cc -O1 -shared -fPIC -o $library $source -ldl"
-        . ' > /dev/null 2>&1') == 0;
-    return undef unless $built{$name};
-
-    # the sanitizer's own library has to come first
-    my $first = $ENV{ASAN_OPTIONS} ? qx($cc -print-file-name=libasan.so) : '';
-    chomp $first;
-    return "$first $library" =~ s/^ //r;
-}
 
 sub new {
     my ($class, $n, %o) = @_;

@@ -14,6 +14,7 @@ use POSIX ();
 use Time::HiRes qw(sleep time);
 
 use Reco::Nginx;
+use Reco::Preload;
 
 our @EXPORT = qw(spec build publish status counter decide generation_soon
     begin_load end_load slow_disk slow_reads);
@@ -141,7 +142,7 @@ sub end_load {
 # file exists, or undef where that cannot be had.
 sub slow_disk {
     my ($file) = @_;
-    return _slow(<<"C");
+    return preload('slow', text => <<"C");
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <unistd.h>
@@ -171,7 +172,7 @@ C
 # that there is one.
 sub slow_reads {
     my ($file) = @_;
-    return _slow(<<"C");
+    return preload('slow', text => <<"C");
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -195,23 +196,6 @@ pread64(int fd, void *to, size_t n, off_t at)
     return pread(fd, to, n, at);
 }
 C
-}
-
-sub _slow {
-    my ($source) = @_;
-    return undef if $ENV{RECO_VALGRIND};
-    my $base = "$scratch/slow" . ++$built;
-    open my $f, '>', "$base.c" or return undef;
-    print {$f} $source;
-    close $f;
-    my $cc = $ENV{CC} || 'cc';
-    qx($cc -shared -fPIC -o $base.so $base.c -ldl 2>&1);
-    return undef if $?;
-
-    # the sanitizer's own library has to come first
-    my $first = $ENV{ASAN_OPTIONS} ? qx($cc -print-file-name=libasan.so) : '';
-    chomp $first;
-    return "$first $base.so" =~ s/^ //r;
 }
 
 1;
