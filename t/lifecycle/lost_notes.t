@@ -336,6 +336,7 @@ SKIP: {
 
         arm_memory($n, 0);
         limit_files($n, 'unlimited');
+        select undef, undef, undef, 1.1;    # nothing else is lost
         ok $n->wait_for(sub { ask($n) }, 5), "$name: heals";
         counted($n, $name);
         ok $n->stop, "$name: stop";
