@@ -93,6 +93,9 @@ typedef struct {
 
 /* path NULL or "-" is stdout. False after a message. */
 bool tool_output_open(tool_output_t *o, const char *path);
+/* The same for a file in a folder where others may put a link to a device, or a
+ * pipe, in its place at any moment: no other file is ever written to. */
+bool tool_output_replace(tool_output_t *o, const char *path);
 /* Flushes, syncs, renames; false (after a message) when anything failed, and
  * then nothing is at 'path' that was not there before. */
 bool tool_output_commit(tool_output_t *o);

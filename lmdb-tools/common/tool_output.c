@@ -227,9 +227,7 @@ open_in_place(tool_output_t *o)
 bool
 tool_output_open(tool_output_t *o, const char *path)
 {
-    int           fd;
-    struct stat   st;
-    reco_error_t  err;
+    struct stat  st;
 
     memset(o, 0, sizeof(*o));
     if (path == NULL || strcmp(path, "-") == 0) {
@@ -237,11 +235,22 @@ tool_output_open(tool_output_t *o, const char *path)
         return true;
     }
 
-    o->path = tool_strdup(path);
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        o->path = tool_strdup(path);
         return open_in_place(o);
     }
 
+    return tool_output_replace(o, path);
+}
+
+bool
+tool_output_replace(tool_output_t *o, const char *path)
+{
+    int           fd;
+    reco_error_t  err;
+
+    memset(o, 0, sizeof(*o));
+    o->path = tool_strdup(path);
     o->temp = tool_alloc(RECO_PATH_MAX);
     o->temp[0] = '\0';
     tool_temp_remember(o->temp);

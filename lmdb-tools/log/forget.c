@@ -379,7 +379,7 @@ copy(const forget_t *f, const char *path, lines_t *l, const struct stat *st,
 
     /* nobody else's to read, before it has the segment's owner and mode */
     mask = umask(077);
-    ok = tool_output_open(&out, path);
+    ok = tool_output_replace(&out, path);
     (void) umask(mask);
 
     if (!ok) {

@@ -8,7 +8,7 @@ use strict;
 use warnings;
 
 use Digest::SHA qw(hmac_sha256_hex);
-use Fcntl qw(:flock);
+use Fcntl qw(:DEFAULT :flock);
 use File::Copy qw(copy);
 use FindBin;
 use lib "$FindBin::Bin/../lib";
@@ -510,6 +510,51 @@ is_deeply([@$r{qw(removed held)}], [1, 1], '... and counted');
 is_deeply([files($shipped)], ['reco-edge-1-00000001-000001.ndjson'],
           '... the others go');
 close $shipper;
+
+# ---- the folder's owner means harm ----
+
+# As soon as the segment was looked at, it is a link to a pipe of somebody else's.
+SKIP: {
+    my $theirs = folder();
+    my $segment = "$theirs/reco-edge-1-00000001-000000.ndjson";
+    my $pipe = "$dir/pipe";
+    my $library = preload('swap', text => <<"END")
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+mode_t
+umask(mode_t mask)
+{
+    static int  n;
+    mode_t      old = 0022;
+
+    if (n++ == 0) {
+        rename("$segment", "$segment.away");
+        if (symlink("$pipe", "$segment") != 0) {
+            _exit(9);
+        }
+    }
+    (void) mask;
+
+    return old;
+}
+END
+        or skip 'no library to swap a segment with', 4;
+    write_segment($theirs, 'edge-1', 1, 0, $t0,
+                  decision(1, $t0, customer => 'c1'), decision(2, $t0));
+    chmod 0640, $segment or die $!;
+    POSIX::mkfifo($pipe, 0600) or die $!;
+    sysopen my $reader, $pipe, O_RDWR | O_NONBLOCK or die $!;
+    {
+        local $ENV{LD_PRELOAD} = $library;
+        ($status, undef, $err) = reco('forget', 'c1', '--log', $theirs);
+    }
+    ok(-l $segment, 'swapped for a link to a pipe');
+    is($status, 1, '... which is refused') or diag $err;
+    is((stat $pipe)[2] & 07777, 0600, '... and not given away');
+    ok(!sysread($reader, my $bytes, 1), '... nor written to');
+}
 
 # what is removed is gone for good: the folder is synced
 SKIP: {
