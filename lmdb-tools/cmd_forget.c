@@ -15,7 +15,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define uthash_malloc(size)         tool_alloc(size)
+#define uthash_free(pointer, size)  free(pointer)
+#include <uthash.h>
+
 #define MAX_LOGS  256
+
+/* A segment that was read for what there is, and how often (there may be
+ * copies) it is still to be met. */
+typedef struct {
+    int             n;
+    UT_hash_handle  hh;
+    char            name[];
+} seen_t;
 
 typedef struct {
     const char       *customer;
@@ -42,6 +54,8 @@ typedef struct {
     uint64_t          undated;          /* segments without a record's time */
     uint64_t          held;             /* segments that others have in use */
     uint64_t          copies;           /* files that may have records as well */
+    seen_t           *seen;
+    uint64_t          moved;            /* segments that came or went meanwhile */
 } cmd_t;
 
 /* ---- options ------------------------------------------------------------ */
@@ -278,12 +292,58 @@ open_base(cmd_t *c)
     return forget_learn_snapshot(&c->who, c->base.snapshot);
 }
 
+/* By the name it has when it is closed, in whichever folder. */
+static seen_t *
+seen(cmd_t *c, const forget_segment_t *segment)
+{
+    size_t       len;
+    seen_t      *s;
+    const char  *slash = strrchr(segment->path, '/');
+    const char  *name = slash ? slash + 1 : segment->path;
+
+    len = strlen(name) - (segment->live ? strlen(".open") : 0);
+    HASH_FIND(hh, c->seen, name, len, s);
+
+    if (s == NULL) {
+        s = tool_alloc(sizeof(*s) + len + 1);
+        memcpy(s->name, name, len);
+        HASH_ADD(hh, c->seen, name[0], len, s);
+    }
+
+    return s;
+}
+
+/* One that was moved from a log not yet looked at to one that was is in
+ * neither. */
+static void
+name_moved(cmd_t *c, bool whole)
+{
+    seen_t  *s, *next;
+
+    HASH_ITER(hh, c->seen, s, next) {
+        if (whole && s->n > 0) {
+            tool_warn("'%s' went while this ran: run it again, with where it "
+                      "is now", s->name);
+            c->moved++;
+        }
+        HASH_DEL(c->seen, s);
+        free(s);
+    }
+}
+
 static bool
 learn(cmd_t *c, forget_segment_t *segment)
 {
     c->segments++;
 
-    return forget_learn(&c->who, segment);
+    if (!forget_learn(&c->who, segment)) {
+        return false;
+    }
+
+    /* an empty one goes when it is closed */
+    seen(c, segment)->n += segment->used;
+
+    return true;
 }
 
 /* A plain id is not found among keyed hashes, which would prove nothing. */
@@ -315,17 +375,61 @@ name_open(const forget_segment_t *segment, uint64_t n)
               segment->path, (unsigned long long) n);
 }
 
+/* What came after decisions were learned may have some that are not known, and
+ * so may their rewards elsewhere. */
+static void
+meet(cmd_t *c, seen_t *s, const forget_segment_t *segment, uint64_t theirs)
+{
+    if (s->n > 0) {
+        s->n--;
+
+    } else if (theirs > 0) {
+        tool_warn("'%s' came while this ran: run it again", segment->path);
+        c->moved++;
+    }
+}
+
+static bool
+rewrite(cmd_t *c, seen_t *s, const char *path, const forget_counts_t *has)
+{
+    forget_counts_t  gone;
+
+    if (!forget_rewrite(&c->who, path, &gone)) {
+        return false;
+    }
+
+    if (gone.gone) {
+        s->n++;
+        return true;
+    }
+
+    /* also where another run was faster, and there was none left */
+    c->removed.decisions += has->decisions;
+    c->removed.rewards += has->rewards;
+    c->rewritten++;
+
+    return true;
+}
+
 static bool
 take_out(cmd_t *c, forget_segment_t *segment)
 {
+    seen_t          *s;
     uint64_t         n;
-    forget_counts_t  has, gone;
+    forget_counts_t  has;
 
     if (!forget_count(&c->who, segment, &has)) {
         return false;
     }
 
+    if (segment->gone) {
+        return true;
+    }
+
+    s = seen(c, segment);
     n = has.decisions + has.rewards;
+    meet(c, s, segment, n);
+
     c->found.decisions += has.decisions;
     c->found.rewards += has.rewards;
     c->found.unreadable += has.unreadable;
@@ -338,13 +442,7 @@ take_out(cmd_t *c, forget_segment_t *segment)
         name_open(segment, n);
 
     } else if (n > 0 && !c->dry_run) {
-        if (!forget_rewrite(&c->who, segment->path, &gone)) {
-            return false;
-        }
-        /* also where another run was faster, and there was none left */
-        c->removed.decisions += has.decisions;
-        c->removed.rewards += has.rewards;
-        c->rewritten++;
+        return rewrite(c, s, segment->path, &has);
     }
 
     return true;
@@ -363,7 +461,8 @@ left(const cmd_t *c)
 static bool
 is_absent(const cmd_t *c)
 {
-    return left(c) == 0 && c->found.unreadable == 0 && c->copies == 0;
+    return left(c) == 0 && c->found.unreadable == 0 && c->copies == 0
+           && c->moved == 0;
 }
 
 static void
@@ -377,7 +476,7 @@ print_customer(const cmd_t *c)
 {
     if (c->json) {
         tool_print_json(json_pack(
-            "{s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:I, s:b, s:b}",
+            "{s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:I, s:I, s:b, s:b}",
             "found",
             "decisions", (json_int_t) c->found.decisions,
             "rewards", (json_int_t) c->found.rewards,
@@ -387,6 +486,7 @@ print_customer(const cmd_t *c)
             "unreadable", (json_int_t) c->found.unreadable,
             "segments", (json_int_t) c->segments,
             "rewritten", (json_int_t) c->rewritten,
+            "moved", (json_int_t) c->moved,
             "dry_run", c->dry_run,
             "absent", is_absent(c)));
         return;
@@ -413,6 +513,8 @@ forget_customer(cmd_t *c)
     bool      ok = who(c) && open_base(c) && (c->dry_run || recover(c))
                    && each_segment(c, learn) && is_in_their_words(c)
                    && each_segment(c, take_out);
+
+    name_moved(c, ok);
 
     if (ok && c->base.snapshot) {
         ok = forget_snapshot(&c->who, c->base.snapshot,
@@ -491,6 +593,10 @@ age(cmd_t *c, forget_segment_t *segment)
 
     if (!forget_count(&c->who, segment, &has)) {
         return false;
+    }
+
+    if (segment->gone) {
+        return true;
     }
 
     if (has.newest_ms == 0) {

@@ -188,13 +188,11 @@ open_regular(const char *path)
 }
 
 /* One that was closed since it was listed has another name; one that is gone
- * was removed for its age. */
+ * was removed for its age, or moved. */
 static bool
-segment_open(forget_segment_t *s, lines_t *l, bool *gone)
+segment_open(forget_segment_t *s, lines_t *l)
 {
     int  fd = open_regular(s->path);
-
-    *gone = false;
 
     if (fd == -1 && errno == ENOENT && s->live) {
         s->path[strlen(s->path) - strlen(".open")] = '\0';
@@ -203,7 +201,7 @@ segment_open(forget_segment_t *s, lines_t *l, bool *gone)
     }
 
     if (fd == -1 && errno == ENOENT) {
-        *gone = true;
+        s->gone = true;
         return false;
     }
 
@@ -245,15 +243,16 @@ learn_record(forget_t *f, const reco_event_t *e)
 bool
 forget_learn(forget_t *f, forget_segment_t *segment)
 {
-    bool     gone;
     line_t   is;
     lines_t  l;
 
-    if (!segment_open(segment, &l, &gone)) {
-        return gone;
+    if (!segment_open(segment, &l)) {
+        return segment->gone;
     }
 
     while ((is = lines_next(&l)) == LINE_RECORD || is == LINE_UNREADABLE) {
+        segment->used |= is != LINE_RECORD
+                         || l.event->type != RECO_EVENT_HEADER;
         if (is == LINE_RECORD) {
             learn_record(f, l.event);
         }
@@ -301,14 +300,13 @@ bool
 forget_count(const forget_t *f, forget_segment_t *segment,
     forget_counts_t *counts)
 {
-    bool     gone;
     line_t   is;
     lines_t  l;
 
     memset(counts, 0, sizeof(*counts));
 
-    if (!segment_open(segment, &l, &gone)) {
-        return gone;
+    if (!segment_open(segment, &l)) {
+        return segment->gone;
     }
 
     while ((is = lines_next(&l)) == LINE_RECORD || is == LINE_UNREADABLE) {
@@ -421,7 +419,8 @@ forget_rewrite(const forget_t *f, const char *path, forget_counts_t *counts)
 
     fd = forget_lock(path, true);
     if (fd == -1 && errno == ENOENT) {
-        return true;                    /* it went for its age */
+        counts->gone = true;
+        return true;
     }
 
     if (fd == -1 || fstat(fd, &st) != 0 || !lines_open(&l, fd, false)) {

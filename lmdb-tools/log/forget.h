@@ -35,12 +35,16 @@ typedef struct {
     uint64_t  rewards;
     uint64_t  unreadable;               /* lines that are no record */
     uint64_t  newest_ms;                /* time of the newest record, or 0 */
+    bool      gone;                     /* the segment is not there any more */
 } forget_counts_t;
 
 /* A segment of a log. */
 typedef struct {
     char  *path;
     bool   live;                        /* .open */
+    bool   gone;                        /* since it was listed */
+    bool   used;                        /* has lines behind its header, as
+                                           forget_learn() found */
 } forget_segment_t;
 
 typedef struct {
@@ -83,8 +87,8 @@ bool forget_sync_folder(const char *path);
 
 /* ---- forget.c: segments ------------------------------------------------- */
 
-/* Notes the customer's decisions. A segment that is gone has none. False after
- * a message. */
+/* Notes the customer's decisions. A segment that is gone has none, here. False
+ * after a message. */
 bool forget_learn(forget_t *f, forget_segment_t *segment);
 
 /* What a segment has of the customer. */

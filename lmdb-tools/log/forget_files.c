@@ -77,7 +77,8 @@ add(forget_log_t *log, char *path)
         log->list = tool_realloc(log->list, log->room * sizeof(*log->list));
     }
 
-    log->list[log->n++] = (forget_segment_t) { path, has_end(path, OPEN) };
+    log->list[log->n++] = (forget_segment_t) { .path = path,
+                                               .live = has_end(path, OPEN) };
 }
 
 static int

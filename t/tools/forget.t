@@ -86,7 +86,7 @@ my %found = (decisions => 2, rewards => 3, customers => 0, history => 0);
 my ($status, $r, $err) = forget('c1', '--log', $log, '--dry-run');
 is($status, 1, 'a dry run that finds something says so');
 is_deeply($r, { found => \%found, left => 5, unreadable => 0, segments => 4,
-                rewritten => 0, dry_run => JSON::PP::true,
+                rewritten => 0, moved => 0, dry_run => JSON::PP::true,
                 absent => JSON::PP::false }, '... how much') or diag $err;
 is_deeply(contents($log), $before, '... and changes no byte');
 is_deeply([map { [(stat "$log/$_")[1, 2, 4, 5, 7, 9]] } files($log)], \@old,
@@ -97,7 +97,7 @@ is_deeply([map { [(stat "$log/$_")[1, 2, 4, 5, 7, 9]] } files($log)], \@old,
 ($status, $r, $err) = forget('c1', '--log', $log);
 is($status, 0, 'forget');
 is_deeply($r, { found => \%found, left => 0, unreadable => 0, segments => 4,
-                rewritten => 3, dry_run => JSON::PP::false,
+                rewritten => 3, moved => 0, dry_run => JSON::PP::false,
                 absent => JSON::PP::true }, '... what was found')
     or diag $err;
 
@@ -302,6 +302,47 @@ is($status, 1, 'a line that is no record: absence is not proved');
 is_deeply([@$r{qw(left unreadable absent)}], [0, 1, JSON::PP::false],
           '... how many');
 like($err, qr/$name.*1 lines are no records/, '... and where');
+
+# ---- segments that are moved meanwhile ----
+
+# From a log that was not looked at yet to one that was, while a segment there
+# is waited for.
+SKIP: {
+    skip 'no /proc/locks', 4 unless -r '/proc/locks';
+    my ($edge, $archive) = (folder(), folder());
+    write_segment($archive, 'edge-1', 1, 0, $t0,
+                  decision(1, $t0, customer => 'c1'));
+    write_segment($edge, 'edge-1', 1, 1, $t0,
+                  decision(2, $t0, customer => 'c1', seq => 2));
+    my ($first, $second) = map { "reco-edge-1-00000001-00000$_.ndjson" } 0, 1;
+    open my $lock, '<', "$archive/$first" or die $!;
+    flock $lock, LOCK_EX or die $!;
+    my $inode = (stat $lock)[1];
+    my $pid = fork // die $!;
+    if (!$pid) {
+        close $lock;
+        my ($status, $out, $err) =
+            reco('forget', '--json', 'c1', '--log', $archive, '--log', $edge);
+        spew("$dir/moved", "$status\n$err$out");
+        POSIX::_exit(0);
+    }
+    my $waits = 0;
+    for (1 .. 6000) {
+        open my $locks, '<', '/proc/locks' or last;
+        last if $waits = grep { /-> FLOCK.*:$inode / } <$locks>;
+        last if waitpid($pid, WNOHANG) > 0;
+        select undef, undef, undef, 0.01;
+    }
+    is($waits, 1, 'moved: it waits for a segment');
+    rename "$edge/$second", "$archive/$second" or die $!;
+    close $lock;
+    waitpid $pid, 0;
+    my $said = slurp("$dir/moved");
+    like($said, qr/\A1\n/, 'moved: absence is not claimed');
+    like($said, qr/'$second' went while this ran/, '... which one it was');
+    is((forget('c1', '--log', $archive, '--log', $edge))[0], 0,
+       '... the next run finds it');
+}
 
 # ---- killed at any moment ----
 
