@@ -313,7 +313,6 @@ SKIP: {
                 $n->path('memory'));
             $n->start;
         }
-        $n->wait_for(sub { $n->worker_pids });
         ask($n);
         skip 'needs prlimit and setpriv', 1 if !limit_files($n, 600);
         ok !ask($n, $big), "$name: no room in the file";

@@ -178,7 +178,6 @@ sub recovers {
     my $n = server(sync => 'off', workers => 1);
     $n->configure(conf_http => $n->{conf_http} =~ s/node edge/node after/r);
     $n->start;
-    $n->wait_for(sub { $n->worker_pids });  # before that HUP ends nginx
     my ($segments, $torn, @wrong) = (0, 0);
 
     for my $left (@kept) {

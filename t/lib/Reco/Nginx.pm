@@ -254,13 +254,16 @@ sub start {
 
     $self->{pid} = $pid;
 
-    return $self if $self->wait_for(sub {
+    $self->wait_for(sub {
         croak "nginx ended: " . $self->read('stderr.log')
             . $self->read('error.log') if $self->_ended;
         return $self->connect_quietly;
-    }, 30);
+    }, 30) or croak "nginx does not answer on port $self->{port}";
 
-    croak "nginx does not answer on port $self->{port}";
+    # it listens before it heeds signals: until it has a worker HUP ends it
+    $self->wait_for(sub { $self->worker_pids });
+
+    return $self;
 }
 
 sub _ended {
