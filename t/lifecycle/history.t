@@ -6,7 +6,7 @@ use strict;
 use warnings;
 
 use lib 't/lib';
-use POSIX ();
+use Reco::Lifecycle qw(begin_client end_clients);
 use Reco::Nginx;
 use Test::More;
 
@@ -32,19 +32,14 @@ ok $n->wait_generation(cart => 1), 'served';
 # a record of two halves shows.
 sub begin {
     my ($letter) = @_;
-    my $pid = fork // die "fork: $!";
-    return $pid if $pid;
-
-    my $go = 1;
-    local $SIG{TERM} = sub { $go = 0 };
-    for (my $i = 0; $go; $i++) {
+    return begin_client(sub {
+        my (undef, $i) = @_;
         my $name = ($letter . $i % 10) x (1 + $i * 37 % 120);
         eval {
             $n->json('POST', '/decide',
                 { customer_id => $name, session_id => $name });
         };
-    }
-    POSIX::_exit(0);
+    });
 }
 
 my @loads = map { begin($_) } 'a', 'b';
@@ -71,8 +66,7 @@ for my $round (1 .. 5) {
     }), "worker killed, another one started ($round)";
 }
 ok $n->wait_for(sub { look(); return $most > 100 }), 'the ring is full';
-kill 'TERM', $_ for @loads;
-waitpid $_, 0 for @loads;
+end_clients(@loads);
 
 cmp_ok $records, '>', 1000, 'records were read';
 is $torn, 0, '... and each was whole';

@@ -6,8 +6,6 @@ use strict;
 use warnings;
 
 use lib 't/lib';
-use IO::Handle;
-use POSIX ();
 use Reco::Lifecycle;
 use Reco::Nginx;
 use Test::More;
@@ -37,15 +35,8 @@ $n->start;
 # writes down what it saw: "d ID", "r KEY" and, of what came to nothing, "-".
 sub client {
     my ($number) = @_;
-    my $file = $n->write("seen.$number", '');
-    my $pid = fork // die "fork: $!";
-    return { pid => $pid, file => $file } if $pid;
-
-    my $go = 1;
-    local $SIG{TERM} = sub { $go = 0 };
-    open my $out, '>', $file or POSIX::_exit(1);
-    $out->autoflush(1);
-    for (my $i = 0; $go; $i++) {
+    return begin_client(sub {
+        my ($out, $i) = @_;
         my $a = eval { decide($n, "c$number") } || {};
         my $id = ($a->{http} // 0) == 200 && !$a->{unlogged} && $a->{decision};
         print {$out} $id ? "d $id\n" : "-\n";
@@ -55,23 +46,15 @@ sub client {
             print {$out} ($r->{status} // 0) == 200 ? "r $number-$i\n" : "-\n";
         }
         sleep 0.001;
-    }
-    POSIX::_exit(0);
-}
-
-sub seen {
-    return map {
-        open my $f, '<', $_->{file} or die "$_->{file}: $!";
-        grep { /\n\z/ } <$f>;
-    } @_;
+    });
 }
 
 # Waits until the clients saw so many more answers.
 sub await_more {
     my ($more, @clients) = @_;
-    my $before = grep { !/^-/ } seen(@clients);
+    my $before = grep { !/^-/ } seen_by(@clients);
     return $n->wait_for(sub {
-        $before + $more < grep { !/^-/ } seen(@clients);
+        $before + $more < grep { !/^-/ } seen_by(@clients);
     }, 20);
 }
 
@@ -119,9 +102,8 @@ for my $round (1 .. $kills) {
     $n->wait_for(sub { 2 == (() = $n->worker_pids) });
 }
 await_more(50, @clients);
-kill 'TERM', $_->{pid} for @clients;
-waitpid $_->{pid}, 0 for @clients;
-my @seen = seen(splice @clients);
+end_clients(@clients);
+my @seen = seen_by(splice @clients);
 
 # of each killed worker one segment, unless it had nothing but its header
 sub recovered {

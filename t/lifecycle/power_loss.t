@@ -7,10 +7,8 @@ use strict;
 use warnings;
 
 use lib 't/lib';
-use IO::Handle;
 use JSON::PP;
 use List::Util qw(max min shuffle sum0);
-use POSIX ();
 use Reco::Disk;
 use Reco::Lifecycle;
 use Reco::Nginx;
@@ -52,17 +50,10 @@ sub server {
 # decision or the reward's key, and when its answer was whole.
 sub client {
     my ($n, $number, $pause) = @_;
-    my $file = $n->write("seen.$number", '');
-    my $pid = fork // die "fork: $!";
-    return { pid => $pid, file => $file } if $pid;
-
-    my $go = 1;
-    local $SIG{TERM} = sub { $go = 0 };
-    open my $out, '>', $file or POSIX::_exit(1);
-    $out->autoflush(1);
-    for (my $i = 0; $go; $i++) {
+    return begin_client(sub {
+        my ($out, $i) = @_;
         my $a = eval { decide($n, "c$number") } || {};
-        next if ($a->{http} // 0) != 200 || $a->{unlogged};
+        return if ($a->{http} // 0) != 200 || $a->{unlogged};
         printf {$out} "%s %.9f\n", $a->{decision},
             clock_gettime(CLOCK_MONOTONIC);
         my $key = "k$number.$i";
@@ -71,18 +62,12 @@ sub client {
         printf {$out} "%s %.9f\n", $key, clock_gettime(CLOCK_MONOTONIC)
             if ($r->{status} // 0) == 200;
         sleep $pause if $pause;
-    }
-    POSIX::_exit(0);
+    });
 }
 
 # What was answered: lists of [ what, time ], by time.
 sub seen {
-    my @seen;
-    for my $client (@_) {
-        open my $f, '<', $client->{file} or die $!;
-        push @seen, map { [ split ] } grep { /\n\z/ } <$f>;
-    }
-    return sort { $a->[1] <=> $b->[1] } @seen;
+    return sort { $a->[1] <=> $b->[1] } map { [ split ] } seen_by(@_);
 }
 
 my (@clients, $owner);
@@ -100,8 +85,7 @@ sub load {
         return $leisure ? @seen && $seen[-1][1] - $seen[0][1] > $o{seconds}
             : @seen >= $o{answers};
     }, 120) or fail 'enough answers';
-    kill 'TERM', $_->{pid} for @clients;
-    waitpid $_->{pid}, 0 for @clients;
+    end_clients(@clients);
     return seen(splice @clients);
 }
 

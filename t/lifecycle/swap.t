@@ -7,7 +7,6 @@ use warnings;
 
 use lib 't/lib';
 use JSON::PP;
-use POSIX ();
 use Reco::Lifecycle;
 use Reco::Nginx;
 use Test::More;
@@ -88,24 +87,13 @@ sub held {
 }
 
 # Answers, each with all that tells which generation it is from.
-sub begin_watch {
-    my ($file) = @_;
-    my $pid = fork // die "fork: $!";
-    return $pid if $pid;
-
-    my $go = 1;
-    local $SIG{TERM} = sub { $go = 0 };
-    open my $out, '>', $file or POSIX::_exit(1);
-    $out->autoflush(1);
-    while ($go) {
-        my $a = eval { $n->request('GET', '/decide?customer=c') } || {};
-        my $body = eval { decode_json($a->{body}) } || {};
-        printf {$out} "%s %s %s %s %s\n", map { $_ // '-' } $a->{status},
-            $a->{headers}{'reco-generation'}, $body->{generation},
-            $body->{version}, $body->{slate}[0]{action};
-    }
-    close $out;
-    POSIX::_exit(0);
+sub watch {
+    my ($out) = @_;
+    my $a = eval { $n->request('GET', '/decide?customer=c') } || {};
+    my $body = eval { decode_json($a->{body}) } || {};
+    printf {$out} "%s %s %s %s %s\n", map { $_ // '-' } $a->{status},
+        $a->{headers}{'reco-generation'}, $body->{generation},
+        $body->{version}, $body->{slate}[0]{action};
 }
 
 # RECO_SLOW is also a factor of time limits; the long form has the factor 1.
@@ -116,19 +104,19 @@ is $last->{generation}, 5, 'a fifth generation';
 ok $n->wait_generation('shop', 5), 'is served';
 my @workers = $n->worker_pids;
 my @before = map { held($_) } @workers;
-my @watch = map { begin_watch($n->path("watch.$_")) } 1, 2;
+my @clients = map { begin_client(\&watch) } 1, 2;
 
 for my $generation (6 .. 5 + $swaps) {
     publish($n, version => "v$generation",
         actions => [ { id => "g$generation" } ]);
     $n->wait_generation('shop', $generation) or last;
-    $n->wait_for(sub { $n->read('watch.1') =~ /^\d+ $generation /m });
+    $n->wait_for(sub { grep { /^\d+ $generation / } seen_by($clients[0]) });
 }
-kill 'TERM', @watch;
-waitpid $_, 0 for @watch;
+end_clients(@clients);
 
 my (%seen, @mixed);
-for my $line (map { split /\n/, $n->read("watch.$_") } 1, 2) {
+chomp(my @lines = seen_by(@clients));
+for my $line (@lines) {
     my ($status, $header, @body) = split ' ', $line;
     $seen{$header}++;
     push @mixed, $line if $status ne '200'

@@ -9,6 +9,7 @@ use warnings;
 
 use Exporter qw(import);
 use File::Temp qw(tempdir);
+use IO::Handle;
 use JSON::PP;
 use POSIX ();
 use Time::HiRes qw(sleep time);
@@ -17,7 +18,7 @@ use Reco::Nginx;
 use Reco::Preload;
 
 our @EXPORT = qw(spec build publish status counter decide generation_soon
-    begin_load end_load slow_disk slow_reads);
+    begin_client end_clients seen_by begin_load end_load slow_disk slow_reads);
 
 my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $slow = $ENV{RECO_SLOW} || 1;
@@ -98,42 +99,63 @@ sub generation_soon {
 
 # ---- load ---------------------------------------------------------------- #
 
-# A process that asks again and again, each time on a new connection (one that
-# is kept may be closed by a reload at the moment it is used).
-sub begin_load {
-    my ($n, $uri) = @_;
-    my $file = "$scratch/load." . ++$built;
+# A client in a process of its own, which does something again and again and
+# prints what it saw: $do->($out, 0), $do->($out, 1) and so on.
+my $clients = 0;
+sub begin_client {
+    my ($do) = @_;
+    my $file = "$scratch/client." . ++$clients;
+    open my $out, '>', $file or die "$file: $!";
     my $pid = fork // die "fork: $!";
     return { pid => $pid, file => $file } if $pid;
 
     my $go = 1;
     local $SIG{TERM} = sub { $go = 0 };
-    open my $out, '>', $file or POSIX::_exit(1);
     $out->autoflush(1);
-    my $i = 0;
-    while ($go) {
+    for (my $i = 0; $go; $i++) {
+        $do->($out, $i);
+    }
+    POSIX::_exit(0);
+}
+
+# Ends them after what they are doing.
+sub end_clients {
+    kill 'TERM', $_->{pid} for @_;
+    waitpid $_->{pid}, 0 for @_;
+}
+
+# Whole lines that they have printed so far.
+sub seen_by {
+    return map {
+        open my $f, '<', $_->{file} or die "$_->{file}: $!";
+        grep { /\n\z/ } <$f>;
+    } @_;
+}
+
+# One that asks, each time on a new connection (one that is kept may be closed
+# by a reload at the moment it is used).
+sub begin_load {
+    my ($n, $uri) = @_;
+    return begin_client(sub {
+        my ($out, $i) = @_;
         my $a = eval {
-            $n->request('GET', $uri // ('/decide?customer=c' . $i++ % 100));
+            $n->request('GET', $uri // '/decide?customer=c' . $i % 100);
         };
         printf {$out} "%s %s %s\n", $a ? $a->{status} : 0,
             $a ? $a->{headers}{'reco-decision-id'} // '-' : '-',
             $a ? $a->{headers}{'reco-generation'} // '-' : '-';
         sleep 0.001;
-    }
-    close $out;
-    POSIX::_exit(0);
+    });
 }
 
 # Ends it; a list of { status, id, generation }.
 sub end_load {
     my ($load) = @_;
-    kill 'TERM', $load->{pid};
-    waitpid $load->{pid}, 0;
-    open my $f, '<', $load->{file} or die "$load->{file}: $!";
+    end_clients($load);
     return map {
         my ($status, $id, $generation) = split;
         { status => $status, id => $id, generation => $generation };
-    } grep { /\n\z/ } <$f>;
+    } seen_by($load);
 }
 
 # ---- a disk that can be made to hang -------------------------------------- #
