@@ -237,17 +237,6 @@ $n->ok_log(allow => [ $told ]);
 
 # ---- notes that are lost themselves ----------------------------------------- #
 
-# Sets the worker's soft limit, as the worker's user; false without the tools.
-sub limit_files {
-    my ($n, $size) = @_;
-    my $pid;
-    $n->wait_for(sub { ($pid) = $n->worker_pids });
-    my $user = Reco::Nginx::worker_user();
-    my $as = $user ? sprintf('setpriv --reuid=%d --regid=%d --clear-groups',
-        (getpwnam $user)[2, 3]) : '';
-    return system("$as prlimit --pid $pid --fsize=$size: 2> /dev/null") == 0;
-}
-
 # More than fits below the limit.
 my $big = '%22' x 250;
 

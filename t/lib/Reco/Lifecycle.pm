@@ -18,7 +18,8 @@ use Reco::Nginx;
 use Reco::Preload;
 
 our @EXPORT = qw(spec build publish status counter decide generation_soon
-    begin_client end_clients seen_by begin_load end_load slow_disk slow_reads);
+    limit_files begin_client end_clients seen_by begin_load end_load slow_disk
+    slow_reads);
 
 my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $slow = $ENV{RECO_SLOW} || 1;
@@ -95,6 +96,18 @@ sub generation_soon {
         $run = $g == $generation ? $run + 1 : 0;
     }
     return $run == 20 ? time - $began : 1e9;
+}
+
+# Sets how large the worker's files may get, its error log too: bytes or
+# 'unlimited'. A soft limit, as its own user may set it; false without the
+# tools.
+sub limit_files {
+    my ($n, $size) = @_;
+    my ($pid) = $n->worker_pids;
+    my $user = Reco::Nginx::worker_user();
+    my $as = $user ? sprintf('setpriv --reuid=%d --regid=%d --clear-groups',
+        (getpwnam $user)[2, 3]) : '';
+    return system("$as prlimit --pid $pid --fsize=$size: 2> /dev/null") == 0;
 }
 
 # ---- load ---------------------------------------------------------------- #
