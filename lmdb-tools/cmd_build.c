@@ -178,9 +178,8 @@ read_actions(build_t *b, const reco_model_t *model, reco_str_t file)
         ok = build_read_actions(name, &b->actions);
     } else {
         copy = tool_strdup(b->spec_path);
-        path = NULL;
-        ok = asprintf(&path, "%s/%s", dirname(copy), name) > 0
-             && build_read_actions(path, &b->actions);
+        path = tool_format("%s/%s", dirname(copy), name);
+        ok = build_read_actions(path, &b->actions);
         free(copy);
         free(path);
     }

@@ -237,11 +237,8 @@ state_key(const inspect_t *in)
     char  *key, *p;
 
     if (in->at_level > 0) {
-        if (asprintf(&key, "%c%u%c%s", LEVEL, in->at_level, SEPARATOR,
-                     in->state) < 0)
-        {
-            abort();
-        }
+        key = tool_format("%c%u%c%s", LEVEL, in->at_level, SEPARATOR,
+                          in->state);
     } else {
         /* an empty key is one separator */
         key = tool_strdup(in->state[0] != '\0' ? in->state : SEPARATOR_TEXT);

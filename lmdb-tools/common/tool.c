@@ -173,8 +173,7 @@ tool_fail(const char *what, const reco_error_t *err)
 void
 tool_out_of_memory(void)
 {
-    tool_error("out of memory");
-    exit(1);
+    tool_out_of_memory();
 }
 
 void *
@@ -238,6 +237,24 @@ char *
 tool_strdup(const char *s)
 {
     return tool_dup(tool_str(s));
+}
+
+char *
+tool_format(const char *fmt, ...)
+{
+    int       len;
+    char     *s;
+    va_list   args;
+
+    va_start(args, fmt);
+    len = vasprintf(&s, fmt, args);
+    va_end(args);
+
+    if (len < 0) {
+        tool_out_of_memory();
+    }
+
+    return s;
 }
 
 reco_str_t

@@ -88,13 +88,9 @@ finish_segment(batch_log_t *log)
     char          *path;
     reco_error_t   err;
 
-    if (asprintf(&path, "%s/%.*s", log->dir,
-                 (int) (strlen(log->segment.name) - strlen(".open")),
-                 log->segment.name) < 0)
-    {
-        tool_error("out of memory");
-        return false;
-    }
+    path = tool_format("%s/%.*s", log->dir,
+                       (int) (strlen(log->segment.name) - strlen(".open")),
+                       log->segment.name);
 
     if (reco_segment_finish(&log->segment, &err) != RECO_OK) {
         free(path);

@@ -15,13 +15,8 @@
 static ledger_boot_t *
 find_boot(ledger_t *l, const char *node, reco_str_t id)
 {
-    char           *name;
+    char           *name = tool_format("%s/%.*s", node, (int) id.len, id.data);
     ledger_boot_t  *b;
-
-    if (asprintf(&name, "%s/%.*s", node, (int) id.len, id.data) < 0) {
-        tool_error("out of memory");
-        exit(1);
-    }
 
     HASH_FIND_STR(l->private->boots, name, b);
 

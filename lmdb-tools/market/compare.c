@@ -27,17 +27,19 @@
 char *
 compare_path(const compare_t *c, const char *fmt, ...)
 {
+    int       len;
     char     *name, *out;
     va_list   args;
 
     va_start(args, fmt);
-    if (vasprintf(&name, fmt, args) < 0
-        || asprintf(&out, "%s/%s", c->dir, name) < 0)
-    {
-        tool_error("out of memory");
-        exit(1);
-    }
+    len = vasprintf(&name, fmt, args);
     va_end(args);
+
+    if (len < 0) {
+        tool_out_of_memory();
+    }
+
+    out = tool_format("%s/%s", c->dir, name);
     free(name);
 
     return out;
@@ -366,9 +368,8 @@ make_dir(compare_t *c)
         return true;
     }
 
-    if (asprintf(&c->dir, "%s%s", tmp ? tmp : "/tmp", pattern) < 0
-        || mkdtemp(c->dir) == NULL)
-    {
+    c->dir = tool_format("%s%s", tmp ? tmp : "/tmp", pattern);
+    if (mkdtemp(c->dir) == NULL) {
         tool_errno("create a folder in", tmp ? tmp : "/tmp");
         return false;
     }

@@ -472,19 +472,13 @@ release(http_t *h)
 static char *
 path_of(const char *url, const char *path)
 {
-    char    *out;
-    size_t   len = strlen(url);
+    size_t  len = strlen(url);
 
     while (len > 0 && url[len - 1] == '/') {
         len--;
     }
 
-    if (asprintf(&out, "%.*s%s", (int) len, url, path) < 0) {
-        tool_error("out of memory");
-        exit(1);
-    }
-
-    return out;
+    return tool_format("%.*s%s", (int) len, url, path);
 }
 
 bool

@@ -8,6 +8,7 @@
 #include "published.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <string.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -59,21 +60,14 @@ is_spec(const char *path)
 static char *
 beside(const char *path, reco_str_t name)
 {
-    char        *full;
     const char  *slash = strrchr(path, '/');
 
     if (name.data[0] == '/' || slash == NULL) {
         return tool_dup(name);
     }
 
-    if (asprintf(&full, "%.*s/%.*s", (int) (slash - path), path,
-                 (int) name.len, name.data) < 0)
-    {
-        tool_error("out of memory");
-        exit(1);
-    }
-
-    return full;
+    return tool_format("%.*s/%.*s", (int) (slash - path), path,
+                       (int) name.len, name.data);
 }
 
 static bool
@@ -287,7 +281,6 @@ generations_open(generations_t *g, const char *dir)
 {
     DIR            *d;
     bool            ok = true;
-    char           *path;
     struct dirent  *entry;
 
     memset(g, 0, sizeof(*g));
@@ -298,12 +291,15 @@ generations_open(generations_t *g, const char *dir)
         return false;
     }
 
-    while (ok && (entry = readdir(d)) != NULL) {
-        if (entry->d_name[0] != '.'
-            && asprintf(&path, "%s/%s", dir, entry->d_name) >= 0)
-        {
-            ok = add_generation(g, path);
+    while (ok && (errno = 0, entry = readdir(d)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            ok = add_generation(g, tool_format("%s/%s", dir, entry->d_name));
         }
+    }
+
+    if (ok && errno != 0) {
+        tool_errno("read", dir);
+        ok = false;
     }
 
     closedir(d);

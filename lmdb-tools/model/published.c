@@ -356,8 +356,7 @@ published_content(const char *path, uint8_t sum[RECO_CHECKSUM_BYTES])
 
     c.sum = XXH3_createState();
     if (c.sum == NULL) {
-        tool_error("out of memory");
-        exit(1);
+        tool_out_of_memory();
     }
     c.nfields = reco_snapshot_info(s)->ncustomer_fields;
 

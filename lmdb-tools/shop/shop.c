@@ -421,6 +421,9 @@ shop_read(shop_t *shop, const char *baskets, const char *items)
     shop->private = tool_alloc(sizeof(*shop->private));
     memset(shop->private, 0, sizeof(*shop->private));
     shop->private->sum = XXH3_createState();
+    if (shop->private->sum == NULL) {
+        tool_out_of_memory();
+    }
     XXH3_128bits_reset(shop->private->sum);
 
     if (!read_file(shop, items, item_columns, NITEM_COLUMNS, take_item)

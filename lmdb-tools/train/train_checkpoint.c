@@ -75,8 +75,7 @@ fingerprint(const train_q_t *q)
     const train_options_t    *o = q->train->options;
 
     if (h == NULL) {
-        tool_error("out of memory");
-        exit(1);
+        tool_out_of_memory();
     }
 
     name = json_string_value(json_object_get(q->train->facts, "algorithm"));
