@@ -76,7 +76,8 @@ reco_status_t reco_segment_recover(const char *dir, reco_recovery_t *out,
 /* ---- the room a node's segments take (reco_segment_retain.c) --------- */
 
 /* In a log's folder: it has a past, though its segments were taken away. Who
- * removes segments holds it with flock. */
+ * removes segments holds it with flock. Its size, of zeros, tells workers how
+ * often others came to write beside them. */
 #define RECO_LOG_MARK  ".reco-log"
 
 /* Takes the lock of the folder's mark; the caller closes *fd. With wait, waits

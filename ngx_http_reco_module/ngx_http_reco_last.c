@@ -19,6 +19,7 @@
 
 static ngx_http_reco_set_t *ngx_http_reco_last_find_set(
     ngx_http_reco_zone_t *zone, uint64_t key);
+static ngx_uint_t ngx_http_reco_last_is_alone(ngx_http_reco_zone_t *zone);
 static ngx_int_t ngx_http_reco_last_choose(ngx_http_reco_set_t *set,
     uint64_t key, uint64_t *state);
 
@@ -154,11 +155,32 @@ ngx_http_reco_last_known(uint64_t key)
 
     ngx_http_reco_acquire();
 
-    if (unsure || set->evicted || zone->has_past) {
+    if (unsure || set->evicted || zone->has_past
+        || !ngx_http_reco_last_is_alone(zone))
+    {
         return NGX_AGAIN;
     }
 
     return NGX_DECLINED;
+}
+
+
+/* Workers of another zone leave their mark in the folder before they decide;
+ * from then on this zone does not know every decision. */
+
+static ngx_uint_t
+ngx_http_reco_last_is_alone(ngx_http_reco_zone_t *zone)
+{
+    ngx_str_t  *folder;
+
+    folder = &ngx_http_reco_worker.conf->log.path;
+
+    if (folder->len && ngx_http_reco_zone_mark_size(folder) != zone->mark) {
+        zone->has_past = 1;
+        return 0;
+    }
+
+    return 1;
 }
 
 

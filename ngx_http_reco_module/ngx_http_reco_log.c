@@ -35,6 +35,7 @@ static ngx_int_t ngx_http_reco_log_write(ngx_http_reco_log_t *log);
 static ngx_int_t ngx_http_reco_log_append(ngx_http_reco_log_t *log);
 static ngx_int_t ngx_http_reco_log_try(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_mark(ngx_http_reco_log_t *log);
+static void ngx_http_reco_log_beside(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_check_link(ngx_http_reco_log_t *log);
 static void ngx_http_reco_log_link(ngx_queue_t *queue,
     ngx_http_reco_wait_t *wait);
@@ -100,6 +101,10 @@ ngx_http_reco_log_init_process(ngx_cycle_t *cycle)
 
     if (ngx_http_reco_log_watch_reopen(log) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (mcf->beside || mcf->zone == NULL) {
+        ngx_http_reco_log_beside(log);
     }
 
     ngx_http_reco_log_room_init(log);
@@ -603,6 +608,36 @@ ngx_http_reco_log_mark(ngx_http_reco_log_t *log)
     } else if (ngx_errno != NGX_EEXIST) {
         ngx_log_error(NGX_LOG_ERR, log->cycle->log, ngx_errno,
                       "reco: cannot create \"%s\"", path);
+    }
+}
+
+
+/* Another zone's workers may live, whose zone will not have what this worker
+ * decides: a mark that grew tells them (ngx_http_reco_last.c). No byte is
+ * written, so that a full disk does not matter. */
+
+static void
+ngx_http_reco_log_beside(ngx_http_reco_log_t *log)
+{
+    u_char       path[NGX_MAX_PATH];
+    ngx_fd_t     fd;
+    struct stat  st;
+
+    (void) ngx_sprintf(path, "%V/" RECO_LOG_MARK "%Z", &log->conf->path);
+
+    fd = open((char *) path, O_WRONLY|O_CREAT|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC,
+              0640);
+
+    if (fd == NGX_INVALID_FILE
+        || fstat(fd, &st) == -1
+        || ftruncate(fd, st.st_size + 1) == -1)
+    {
+        ngx_log_error(NGX_LOG_ERR, log->cycle->log, ngx_errno,
+                      "reco: cannot mark \"%s\"", path);
+    }
+
+    if (fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(fd);
     }
 }
 

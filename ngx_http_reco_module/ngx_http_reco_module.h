@@ -137,6 +137,9 @@ typedef struct {
     size_t                     body_max;       /* largest of all locations */
     ngx_uint_t                 rewards;        /* unsigned  rewards:1; some
                                                   location has reco_reward */
+    ngx_uint_t                 beside;         /* unsigned  beside:1; the zone
+                                                  is new, and workers of another
+                                                  one may live */
 } ngx_http_reco_main_conf_t;
 
 

@@ -38,6 +38,8 @@
 static ngx_int_t ngx_http_reco_zone_create(ngx_shm_zone_t *shm_zone);
 static void ngx_http_reco_zone_look_back(ngx_http_reco_zone_t *zone,
     ngx_http_reco_main_conf_t *mcf, ngx_uint_t fresh);
+static void ngx_http_reco_zone_beside(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_main_conf_t *mcf);
 static void ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
     ngx_http_reco_main_conf_t *mcf);
 static void ngx_http_reco_zone_recount(ngx_http_reco_zone_t *zone,
@@ -76,6 +78,7 @@ ngx_http_reco_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
         ngx_http_reco_zone_look_back(shm_zone->data, mcf, 1);
         ngx_http_reco_zone_room(shm_zone->data, mcf);
+        ngx_http_reco_zone_beside(shm_zone->data, mcf);
 
         return NGX_OK;
     }
@@ -177,10 +180,47 @@ ngx_http_reco_zone_look_back(ngx_http_reco_zone_t *zone,
     }
 
     zone->log_path = hash;
+    zone->mark = path->len ? ngx_http_reco_zone_mark_size(path) : 0;
 
     if (path->len == 0 || ngx_http_reco_folder_has_segments(path)) {
         zone->has_past = 1;
     }
+}
+
+
+/*
+ * Of a new zone: workers of another one may still decide, of an old master (a
+ * binary upgrade) or of the configuration before (a reload with another size).
+ * Neither zone sees the other's decisions.
+ */
+
+static void
+ngx_http_reco_zone_beside(ngx_http_reco_zone_t *zone,
+    ngx_http_reco_main_conf_t *mcf)
+{
+    if (ngx_inherited || !ngx_is_init_cycle(ngx_cycle)) {
+        zone->has_past = 1;
+
+        if (mcf) {
+            mcf->beside = 1;
+        }
+    }
+}
+
+
+uint64_t
+ngx_http_reco_zone_mark_size(ngx_str_t *folder)
+{
+    u_char           path[NGX_MAX_PATH];
+    ngx_file_info_t  fi;
+
+    (void) ngx_sprintf(path, "%V/" RECO_LOG_MARK "%Z", folder);
+
+    if (ngx_file_info(path, &fi) != NGX_FILE_ERROR) {
+        return ngx_file_size(&fi);
+    }
+
+    return (ngx_errno == NGX_ENOENT) ? 0 : UINT64_MAX;
 }
 
 

@@ -5,7 +5,8 @@
  * no tree and no mutex, only fixed arrays, atomic words and a sequence number
  * a slot: a worker killed anywhere leaves nothing that another one waits for.
  * The block outlives reloads (same name and size) and goes with the master:
- * at a restart, a binary upgrade or a change of size it begins anew.
+ * at a restart, a binary upgrade or a change of size it begins anew; for a
+ * while there are then two of them, whose workers write to the same folder.
  */
 
 #ifndef NGX_HTTP_RECO_ZONE_H
@@ -15,7 +16,7 @@
 
 
 #define NGX_HTTP_RECO_ZONE_MAGIC     0x6f63657265636f7aULL
-#define NGX_HTTP_RECO_ZONE_LAYOUT    7
+#define NGX_HTTP_RECO_ZONE_LAYOUT    8
 
 #define NGX_HTTP_RECO_ACTION_LABELS  512
 #define NGX_HTTP_RECO_KIND_LABELS    64
@@ -144,6 +145,10 @@ struct ngx_http_reco_zone_s {
     uint64_t                    seed;          /* of all hashes in here */
     uint64_t                    log_path;      /* hash of the log's folder */
     ngx_atomic_t                has_past;
+    uint64_t                    mark;          /* size of the folder's mark:
+                                                  until workers of another zone
+                                                  add to it, nobody else writes
+                                                  to the folder */
 
     ngx_http_reco_room_t        rooms[NGX_HTTP_RECO_ROOMS];
     ngx_uint_t                  nrooms;        /* ever taken */
@@ -218,6 +223,9 @@ ngx_http_reco_zone(void)
 reco_status_t ngx_http_reco_room_look(ngx_http_reco_room_t *room,
     ngx_atomic_t *writing, const reco_retain_t *want, reco_retained_t *left,
     reco_error_t *error);
+
+/* Of the mark in the log's folder; 0: there is none. UINT64_MAX: cannot tell. */
+uint64_t ngx_http_reco_zone_mark_size(ngx_str_t *folder);
 
 /* The model's slot, or NULL where it was never served. */
 ngx_http_reco_generation_t *ngx_http_reco_zone_served(

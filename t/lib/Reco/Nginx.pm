@@ -9,6 +9,7 @@ package Reco::Nginx;
 #       conf_server => 'location = /predict { ... }',
 #       workers     => 2,            # 1
 #       master      => 0,            # 1
+#       daemon      => 1,            # 0; only so does nginx take USR2, WINCH
 #       connections => 1024,         # 256
 #       conf_main   => '...',        # before events {}
 #       files       => { 'secret' => "hash ...\n" },
@@ -65,7 +66,7 @@ sub data {
 sub new {
     my ($class, %o) = @_;
     my $self = bless {
-        workers => 1, master => 1, level => 'info', conf_main => '',
+        workers => 1, master => 1, daemon => 0, level => 'info', conf_main => '',
         connections => 256, conf_events => '', conf_http => '',
         conf_server => '', conf_servers => '', files => {}, %o, owner => $$, built => 0,
     }, $class;
@@ -154,7 +155,7 @@ sub configure {
         ($user ? "user $user;" : ''),
         "worker_processes $self->{workers};",
         ($self->{master} ? '' : 'master_process off;'),
-        "daemon off;",
+        ($self->{daemon} ? '' : 'daemon off;'),
         "pid $self->{dir}/nginx.pid;",
         "error_log $self->{dir}/error.log $self->{level};",
         $self->{conf_main},
@@ -252,6 +253,13 @@ sub start {
         exec @command or POSIX::_exit(127);
     }
 
+    if ($self->{daemon}) {
+        waitpid $pid, 0;
+        $pid = $self->wait_for(sub { $self->read('nginx.pid') =~ /^(\d+)\n/ && $1 })
+            or croak "nginx did not start: " . $self->read('stderr.log')
+                . $self->read('error.log');
+    }
+
     $self->{pid} = $pid;
 
     $self->wait_for(sub {
@@ -269,11 +277,23 @@ sub start {
 sub _ended {
     my ($self) = @_;
     return 1 unless $self->{pid};
+    if ($self->{daemon}) {
+        return 0 if lives($self->{pid});
+        delete $self->{pid};
+        return 1;
+    }
     my $r = waitpid($self->{pid}, WNOHANG);
     return 0 if $r == 0;
     $self->{status} = $?;
     delete $self->{pid};
     return 1;
+}
+
+# Whether a process runs; one that ended may have nobody who reaps it.
+sub lives {
+    my ($pid) = @_;
+    open my $f, '<', "/proc/$pid/stat" or return 0;
+    return (<$f> // ') X ') !~ /\) [ZX] /;
 }
 
 sub connect_quietly {
