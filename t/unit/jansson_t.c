@@ -7,7 +7,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,12 +23,16 @@ static const char  text[] =
     "\"number\":1234567890123456,\"real\":0.25,"
     "\"list\":[{\"a\":1},{\"another key of more than sixteen\":[true,null]}]}";
 
-static int  requests, failing;
+static int   requests, failing;
+static bool  onwards;           /* and all after it */
 
 static void *
 some_memory(size_t size)
 {
-    return ++requests == failing ? NULL : malloc(size);
+    requests++;
+
+    return requests == failing || (onwards && failing && requests > failing)
+           ? NULL : malloc(size);
 }
 
 /* Not free() itself, so that the requests of the library go on to it. */
@@ -87,6 +93,50 @@ test_every_request(void **state)
     json_set_alloc_funcs(malloc, free);
 }
 
+/* Escapes, characters of several bytes and quotes, wherever a buffer is full: a
+ * parser that goes on without one of them aborts, or does not find the end. */
+static void
+test_every_place(void **state)
+{
+    int            before, n, last;
+    char           places[128];
+    json_t        *root;
+    reco_error_t   err;
+    reco_str_t     str;
+    reco_status_t  rc;
+
+    (void) state;
+
+    json_set_alloc_funcs(some_memory, release);
+
+    for (before = 0; before <= 40; before++) {
+        str.data = places;
+        str.len = (size_t) snprintf(places, sizeof(places),
+                                    "[\"%.*s\\n\u20ac\\u20ac\\\"\","
+                                    "\"\\\\\"]", before,
+                                    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+        for (last = 0; last <= 1; last++) {
+            onwards = last;
+            for (n = 1; fail_at(n), (rc = reco_jansson_load(str, &root, &err))
+                                    != RECO_OK; n++)
+            {
+                assert_int_equal(rc, RECO_NO_MEMORY);
+                assert_null(root);
+            }
+
+            assert_true(n > 5 && requests < n);
+            assert_int_equal(json_string_length(json_array_get(root, 0)),
+                             before + 8);
+            assert_string_equal(json_string_value(json_array_get(root, 1)),
+                                "\\");
+            json_decref(root);
+        }
+    }
+
+    onwards = false;
+    json_set_alloc_funcs(malloc, free);
+}
+
 static void
 test_faults(void **state)
 {
@@ -110,6 +160,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_every_request),
+        cmocka_unit_test(test_every_place),
         cmocka_unit_test(test_faults),
     };
 
