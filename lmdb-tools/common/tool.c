@@ -173,7 +173,8 @@ tool_fail(const char *what, const reco_error_t *err)
 void
 tool_out_of_memory(void)
 {
-    tool_out_of_memory();
+    tool_error("out of memory");
+    exit(1);
 }
 
 void *
