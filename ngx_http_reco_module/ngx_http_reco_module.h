@@ -3,13 +3,14 @@
  *
  * The module, bottom-up:
  *
- *   ngx_http_reco_zone.c       shared memory: counters, action labels, latency,
- *                              verified file identities
+ *   ngx_http_reco_zone.c       shared memory: counters, action labels, latency
+ *   ngx_http_reco_verified.c   shared memory: verified files
  *   ngx_http_reco_last.c       shared memory: last decisions
  *   ngx_http_reco_history.c    shared memory: recent decisions
  *   ngx_http_reco_log.c        event log of one worker: buffer, one write a
  *                              turn of the event loop, waiting requests;
- *                              _log_disk.c, _log_room.c: sync, size and age
+ *                              _log_disk.c, _log_room.c: sync, size and age;
+ *                              _log_lost.c: what was not written, the clock
  *   ngx_http_reco_model.c      snapshots of one worker: manifest timer,
  *                              checksum in the thread pool, swap
  *   ngx_http_reco_geo.c        the same for the geo database
@@ -317,7 +318,7 @@ void ngx_http_reco_last_set(uint64_t key, uint64_t time_ms);
  * its log began; NGX_AGAIN cannot tell. */
 ngx_int_t ngx_http_reco_last_known(uint64_t key);
 
-/* Verified identities of files (device, inode, size, mtime, ctime), each with
+/* ngx_http_reco_verified.c: identities of files (device, inode, size, mtime, ctime), each with
  * the checksum it was to have (zeros where none is asked for). */
 typedef struct {
     uint64_t  dev, ino, size, mtime_ns, ctime_ns;
