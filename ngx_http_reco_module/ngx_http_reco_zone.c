@@ -263,9 +263,16 @@ ngx_http_reco_zone_room(ngx_http_reco_zone_t *zone,
 void
 ngx_http_reco_zone_accept(ngx_http_reco_main_conf_t *mcf)
 {
-    if (mcf->log.room) {
-        mcf->log.room->max = mcf->log.drop
-                             ? 0 : (ngx_atomic_uint_t) mcf->log.max;
+    ngx_http_reco_room_t  *room;
+
+    room = mcf->log.room;
+
+    if (room) {
+        room->max = mcf->log.drop ? 0 : (ngx_atomic_uint_t) mcf->log.max;
+
+        /* since when, by what the configuration before was to keep */
+        room->over_since = 0;
+        room->barred_since = 0;
     }
 }
 
