@@ -361,7 +361,7 @@ secret_read_fd(int fd, const char *path, reco_secret_t **secret,
                                err);
     }
 
-    if (rc == RECO_OK) {
+    if (*secret != NULL) {
         (*secret)->exposed = (st.st_mode & S_IRWXO) != 0;
     }
 
