@@ -559,7 +559,7 @@ ngx_http_reco_log_try(ngx_http_reco_log_t *log)
                     log->told = 0;
                     ngx_log_error(NGX_LOG_NOTICE, log->cycle->log, 0,
                                   "reco: event log is written again, %ui "
-                                  "record(s) lost", log->nlost);
+                                  "record(s) were not written", log->nlost);
                 }
 
                 log->nlost = 0;

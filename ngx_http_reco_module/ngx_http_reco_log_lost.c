@@ -112,7 +112,7 @@ ngx_http_reco_log_failed(ngx_http_reco_log_t *log,
     if (log->nlost) {
         ngx_log_error(NGX_LOG_CRIT, log->cycle->log, 0,
                       "reco: event log in \"%V\": %s: %s; "
-                      "%ui record(s) lost so far",
+                      "%ui record(s) not written so far",
                       &log->conf->path, what, error->message, log->nlost);
 
     } else {

@@ -116,7 +116,7 @@ ok $n->wait_for(sub { $a = decide($n); !$a->{unlogged} }, 15),
 ok -e $n->path('log/.reco-log'), 'stop: the mark is there again';
 ok $n->stop, 'stop: the end';
 is scalar(grep { $_ eq $a->{decision} } ids($n)), 1, 'stop: and is logged';
-like $n->error_log, qr/event log is written again, [1-9]\d* record\(s\) lost/,
+like $n->error_log, qr/event log is written again, [1-9]\d* record\(s\) were not written/,
     'stop: told';
 
 # what was there before counts, from the first record on, though nobody can look
