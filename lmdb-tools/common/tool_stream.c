@@ -69,7 +69,9 @@ new_archive(void)
     archive_read_support_filter_zstd(a);
     archive_read_support_filter_lz4(a);
 
-    if (archive_read_support_format_zip(a) != ARCHIVE_OK
+    /* a zip by how it begins: by the mark that it ends with, plain text that has
+     * these bytes would be one */
+    if (archive_read_support_format_zip_streamable(a) != ARCHIVE_OK
         || archive_read_support_format_raw(a) != ARCHIVE_OK
         || archive_read_support_format_empty(a) != ARCHIVE_OK
         || archive_read_set_callback_data(a, NULL) != ARCHIVE_OK)
