@@ -9,6 +9,7 @@ use warnings;
 use Digest::SHA qw(hmac_sha256_hex);
 use Cwd qw(abs_path);
 use FindBin;
+use IO::Compress::Zip qw(zip);
 use lib "$FindBin::Bin/../lib";
 use JSON::PP qw(encode_json);
 use Reco::Tool;
@@ -215,6 +216,15 @@ ok(slurp("$dir/out/s.mdb") eq $bytes, 'rows in another order, the same bytes');
 system('gzip', '-k', "$dir/in/customers.csv") == 0 or die;
 build('--customers', "$dir/in/customers.csv.gz");
 ok(slurp("$dir/out/s.mdb") eq $bytes, 'compressed, the same bytes');
+
+zip("$dir/in/customers.csv" => "$dir/in/customers.zip") or die;
+build('--customers', "$dir/in/customers.zip");
+ok(slurp("$dir/out/s.mdb") eq $bytes, 'zipped, the same bytes');
+
+# What ends as a zip ends is still a text.
+spew("$dir/in/end.csv", $first . join('', @rows) . "PK\5\6" . "\0" x 18);
+like((build('--customers', "$dir/in/end.csv"))[2],
+     qr/end\.csv:@{[2 + @rows]}: /, 'a text that ends as a zip does is read');
 
 {
     local $ENV{SOURCE_DATE_EPOCH} = 1700000000;
