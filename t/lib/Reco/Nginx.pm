@@ -158,6 +158,9 @@ sub configure {
         ($self->{daemon} ? '' : 'daemon off;'),
         "pid $self->{dir}/nginx.pid;",
         "error_log $self->{dir}/error.log $self->{level};",
+        # another binary (USR2) gets no other environment
+        (map { "env $_;" } grep { defined $ENV{$_} }
+            qw(ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS)),
         $self->{conf_main},
         "events { worker_connections $self->{connections};"
             . " $self->{conf_events} }",
