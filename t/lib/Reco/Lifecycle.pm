@@ -119,13 +119,14 @@ sub begin_client {
     my ($do) = @_;
     my $file = "$scratch/client." . ++$clients;
     open my $out, '>', $file or die "$file: $!";
+    my $parent = $$;
     my $pid = fork // die "fork: $!";
     return { pid => $pid, file => $file } if $pid;
 
     my $go = 1;
     local $SIG{TERM} = sub { $go = 0 };
     $out->autoflush(1);
-    for (my $i = 0; $go; $i++) {
+    for (my $i = 0; $go && getppid() == $parent; $i++) {
         $do->($out, $i);
     }
     POSIX::_exit(0);
