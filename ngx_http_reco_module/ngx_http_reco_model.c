@@ -8,7 +8,9 @@
  * goes wrong, the last good one stays, and a person is told once.
  *
  * A worker that starts hashes what nobody has verified yet before it accepts
- * connections. A watch lives from init_process to exit_process.
+ * connections; where it cannot use what the manifest names, it looks for the
+ * last good one, too, which the zone knows. A watch lives from init_process to
+ * exit_process.
  */
 
 #include "ngx_http_reco_module.h"
@@ -27,6 +29,17 @@
 #define NGX_HTTP_RECO_BUSY_WAIT  100
 
 
+/* What is known of the manifest that was looked at last. */
+typedef struct {
+    ngx_http_reco_identity_t   seen;
+    reco_manifest_t            manifest;       /* zeros: could not be read */
+    ngx_uint_t                 final;          /* nothing more to do with it, it
+                                                  is served or of no use */
+    ngx_http_reco_identity_t   refused;        /* file not to be tried again */
+    uint64_t                   complaint;      /* hash of the last one */
+} ngx_http_reco_look_t;
+
+
 typedef struct {
     /* What nginx's debug log takes a timer's data for: keep first. */
     ngx_connection_t           connection;
@@ -37,18 +50,16 @@ typedef struct {
     ngx_thread_pool_t         *thread_pool;
     ngx_event_t                timer;
 
-    /* the manifest that was looked at last; final: nothing more to do with
-     * it, it is served or of no use */
-    ngx_http_reco_identity_t   seen;
-    reco_manifest_t            manifest;
-    ngx_uint_t                 final;
+    ngx_http_reco_look_t       look;
+
+    /* a worker that starts tells when it knows what it serves */
+    ngx_uint_t                 starting;
+    ngx_uint_t                 keeping;        /* what was taken up last */
+    char                       told[sizeof(((reco_error_t *) 0)->message)];
 
     /* the file under way */
     ngx_fd_t                   fd;
     ngx_http_reco_identity_t   file;
-
-    ngx_http_reco_identity_t   refused;        /* not to be tried again */
-    uint64_t                   complaint;      /* hash of the last one */
 
     ngx_thread_task_t          task;           /* the thread's while active */
     reco_status_t              status;
@@ -61,92 +72,28 @@ typedef struct {
 static ngx_int_t ngx_http_reco_watch_create(ngx_cycle_t *cycle,
     ngx_http_reco_model_t *model);
 static void ngx_http_reco_watch_timer(ngx_event_t *ev);
-static ngx_int_t ngx_http_reco_watch_check(ngx_http_reco_watch_t *watch,
-    ngx_uint_t starting);
+static ngx_int_t ngx_http_reco_watch_check(ngx_http_reco_watch_t *watch);
+static void ngx_http_reco_watch_start(ngx_http_reco_watch_t *watch);
+static void ngx_http_reco_watch_keep(ngx_http_reco_watch_t *watch);
 static ngx_int_t ngx_http_reco_manifest(ngx_http_reco_watch_t *watch,
     reco_error_t *error);
 static ngx_int_t ngx_http_reco_manifest_wanted(ngx_http_reco_watch_t *watch,
     reco_error_t *error);
-static ngx_int_t ngx_http_reco_file_open(ngx_str_t *dir,
-    reco_manifest_t *manifest, ngx_fd_t *fd, ngx_http_reco_identity_t *id,
-    reco_error_t *error);
-static ngx_int_t ngx_http_reco_file_verify(ngx_http_reco_watch_t *watch,
-    ngx_uint_t starting);
+static ngx_int_t ngx_http_reco_file_verify(ngx_http_reco_watch_t *watch);
+static void ngx_http_reco_file_known_bad(ngx_http_reco_watch_t *watch);
 static void ngx_http_reco_file_hash(void *data, ngx_log_t *unused);
 static void ngx_http_reco_file_hashed(ngx_event_t *ev);
 static void ngx_http_reco_file_close(ngx_http_reco_watch_t *watch);
 static void ngx_http_reco_file_refuse(ngx_http_reco_watch_t *watch);
 static void ngx_http_reco_snapshot_load(ngx_http_reco_watch_t *watch);
-static reco_status_t ngx_http_reco_snapshot_open(ngx_str_t *name,
-    reco_manifest_t *manifest, ngx_fd_t fd, reco_secret_t *secret,
-    reco_snapshot_t **snapshot, reco_error_t *error);
 static void ngx_http_reco_snapshot_swap(ngx_http_reco_watch_t *watch,
     reco_snapshot_t *snapshot, uint32_t *labels);
 static uint32_t *ngx_http_reco_labels(ngx_http_reco_model_t *model,
     const reco_model_t *core);
-static void ngx_http_reco_error_of(const char *file, reco_error_t *error);
 static void ngx_http_reco_complain(ngx_http_reco_watch_t *watch,
-    ngx_uint_t level, const char *message);
-
-
-void
-ngx_http_reco_model_test(ngx_conf_t *cf, ngx_http_reco_model_t *model)
-{
-    uint8_t                     checksum[RECO_CHECKSUM_BYTES];
-    ngx_fd_t                    fd;
-    uint64_t                    size;
-    reco_error_t                error;
-    reco_status_t               status;
-    reco_manifest_t             manifest;
-    reco_snapshot_t            *snapshot;
-    ngx_http_reco_identity_t    id;
-    ngx_http_reco_main_conf_t  *mcf;
-
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_reco_module);
-
-    status = reco_manifest_read((char *) model->dir.data, &manifest, &error);
-
-    if (status == RECO_OK) {
-        status = RECO_IO;
-
-        if (ngx_http_reco_file_open(&model->dir, &manifest, &fd, &id, &error)
-            == NGX_OK)
-        {
-            /* LMDB may crash on a damaged file */
-
-            status = reco_checksum_fd(fd, &size, checksum, &error);
-
-            if (status == RECO_OK
-                && ngx_memcmp(checksum, manifest.checksum,
-                              RECO_CHECKSUM_BYTES)
-                   != 0)
-            {
-                status = reco_error_set(&error, RECO_CORRUPT, "",
-                                        "'%s' does not have its manifest's "
-                                        "checksum", manifest.file);
-            }
-
-            if (status == RECO_OK) {
-                status = ngx_http_reco_snapshot_open(&model->name, &manifest,
-                                                     fd, mcf->secret,
-                                                     &snapshot, &error);
-            }
-
-            (void) ngx_close_file(fd);
-        }
-    }
-
-    if (status == RECO_OK) {
-        ngx_http_reco_check_names(model, reco_snapshot_model(snapshot),
-                                  manifest.generation, cf->log);
-        reco_snapshot_close(snapshot);
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                  "reco: model \"%V\" has no usable snapshot: %s in %s:%ui",
-                  &model->name, error.message, model->file, model->line);
-}
+    const char *message);
+static void ngx_http_reco_tell(ngx_http_reco_watch_t *watch,
+    const char *message, const char *kept);
 
 
 ngx_int_t
@@ -246,11 +193,7 @@ ngx_http_reco_watch_create(ngx_cycle_t *cycle, ngx_http_reco_model_t *model)
 
     model->watch = watch;
 
-    (void) ngx_http_reco_watch_check(watch, 1);
-
-    if (model->snapshot == NULL) {
-        ngx_http_reco_zone_generation(model, 0, 0);
-    }
+    ngx_http_reco_watch_start(watch);
 
     ngx_add_timer(&watch->timer, model->check);
 
@@ -266,10 +209,85 @@ ngx_http_reco_watch_timer(ngx_event_t *ev)
 
     watch = ev->data;
 
-    rc = ngx_http_reco_watch_check(watch, 0);
+    rc = ngx_http_reco_watch_check(watch);
 
     ngx_add_timer(ev, (rc == NGX_BUSY) ? NGX_HTTP_RECO_BUSY_WAIT
                                        : watch->model->check);
+}
+
+
+/* Before the worker accepts connections: nothing here goes to a thread. */
+
+static void
+ngx_http_reco_watch_start(ngx_http_reco_watch_t *watch)
+{
+    char                    current[sizeof(watch->told)];
+    ngx_http_reco_look_t    look;
+    ngx_http_reco_model_t  *model;
+
+    model = watch->model;
+    watch->starting = 1;
+
+    (void) ngx_http_reco_watch_check(watch);
+
+    if (model->snapshot == NULL) {
+        ngx_memcpy(current, watch->told, sizeof(current));
+        watch->told[0] = '\0';
+        look = watch->look;
+
+        ngx_http_reco_watch_keep(watch);
+
+        /* as if it had been served when the manifest was looked at */
+
+        watch->look = look;
+        ngx_http_reco_tell(watch, current, watch->told);
+    }
+
+    watch->starting = 0;
+
+    if (model->snapshot == NULL) {
+        ngx_http_reco_zone_generation(model, 0, 0);
+    }
+}
+
+
+/* What was taken up last, opened and verified like anything else; nothing where
+ * that is what the manifest names. */
+
+static void
+ngx_http_reco_watch_keep(ngx_http_reco_watch_t *watch)
+{
+    reco_error_t      error;
+    reco_manifest_t   kept, *current;
+
+    current = &watch->look.manifest;
+
+    if (ngx_http_reco_kept_get(watch->model, &kept) != NGX_OK
+        || (kept.generation == current->generation
+            && kept.size == current->size
+            && ngx_memcmp(kept.checksum, current->checksum,
+                          RECO_CHECKSUM_BYTES) == 0
+            && ngx_strcmp(kept.file, current->file) == 0))
+    {
+        return;
+    }
+
+    ngx_memzero(&watch->look, sizeof(watch->look));
+    watch->look.manifest = kept;
+
+    watch->keeping = 1;
+
+    if (ngx_http_reco_snapshot_file(&watch->model->dir, &kept, &watch->fd,
+                                    &watch->file, &error)
+        == NGX_OK)
+    {
+        (void) ngx_http_reco_file_verify(watch);
+
+    } else {
+        ngx_http_reco_complain(watch, error.message);
+    }
+
+    watch->keeping = 0;
 }
 
 
@@ -279,7 +297,7 @@ ngx_http_reco_watch_timer(ngx_event_t *ev)
  */
 
 static ngx_int_t
-ngx_http_reco_watch_check(ngx_http_reco_watch_t *watch, ngx_uint_t starting)
+ngx_http_reco_watch_check(ngx_http_reco_watch_t *watch)
 {
     ngx_int_t     rc;
     reco_error_t  error;
@@ -295,12 +313,13 @@ ngx_http_reco_watch_check(ngx_http_reco_watch_t *watch, ngx_uint_t starting)
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_http_reco_file_open(&watch->model->dir, &watch->manifest,
-                                     &watch->fd, &watch->file, &error);
+        rc = ngx_http_reco_snapshot_file(&watch->model->dir,
+                                         &watch->look.manifest, &watch->fd,
+                                         &watch->file, &error);
     }
 
     if (rc == NGX_ERROR) {
-        ngx_http_reco_complain(watch, NGX_LOG_ERR, error.message);
+        ngx_http_reco_complain(watch, error.message);
         return NGX_OK;
     }
 
@@ -308,12 +327,14 @@ ngx_http_reco_watch_check(ngx_http_reco_watch_t *watch, ngx_uint_t starting)
         return NGX_OK;
     }
 
-    if (ngx_memcmp(&watch->file, &watch->refused, sizeof(watch->file)) == 0) {
+    if (ngx_memcmp(&watch->file, &watch->look.refused, sizeof(watch->file))
+        == 0)
+    {
         ngx_http_reco_file_close(watch);
         return NGX_OK;
     }
 
-    return ngx_http_reco_file_verify(watch, starting);
+    return ngx_http_reco_file_verify(watch);
 }
 
 
@@ -342,27 +363,29 @@ ngx_http_reco_manifest(ngx_http_reco_watch_t *watch, reco_error_t *error)
     if (ngx_file_info(path, &fi) == NGX_FILE_ERROR) {
         reco_error_set(error, RECO_NOT_FOUND, "", "cannot stat '%s': %s",
                        path, strerror(ngx_errno));
-        ngx_memzero(&watch->seen, sizeof(watch->seen));
+        ngx_memzero(&watch->look.seen, sizeof(watch->look.seen));
         return NGX_ERROR;
     }
 
     ngx_http_reco_identify(&fi, &id);
 
-    if (ngx_memcmp(&id, &watch->seen, sizeof(id)) != 0) {
-        watch->seen = id;
-        watch->final = 0;
-        watch->complaint = 0;
-        ngx_memzero(&watch->refused, sizeof(watch->refused));
+    if (ngx_memcmp(&id, &watch->look.seen, sizeof(id)) != 0) {
+        watch->look.seen = id;
+        watch->look.final = 0;
+        watch->look.complaint = 0;
+        ngx_memzero(&watch->look.refused, sizeof(watch->look.refused));
     }
 
-    if (watch->final) {
+    if (watch->look.final) {
         return NGX_DECLINED;
     }
 
-    status = reco_manifest_read((char *) dir->data, &watch->manifest, error);
+    status = reco_manifest_read((char *) dir->data, &watch->look.manifest,
+                                error);
 
     if (status != RECO_OK) {
-        watch->final = (status != RECO_IO && status != RECO_NOT_FOUND
+        ngx_memzero(&watch->look.manifest, sizeof(watch->look.manifest));
+        watch->look.final = (status != RECO_IO && status != RECO_NOT_FOUND
                         && status != RECO_NO_MEMORY);
         ngx_http_reco_error_of("current.json", error);
         return NGX_ERROR;
@@ -382,15 +405,15 @@ ngx_http_reco_manifest_wanted(ngx_http_reco_watch_t *watch,
     ngx_http_reco_model_t  *model;
 
     model = watch->model;
-    manifest = &watch->manifest;
+    manifest = &watch->look.manifest;
 
     if (model->snapshot && manifest->generation == model->generation) {
-        watch->final = 1;
+        watch->look.final = 1;
         return NGX_DECLINED;
     }
 
     if (model->snapshot && manifest->generation < model->generation) {
-        watch->final = 1;
+        watch->look.final = 1;
         reco_error_set(error, RECO_INVALID, "",
                        "generation %llu is below the served one, %llu",
                        (unsigned long long) manifest->generation,
@@ -402,7 +425,7 @@ ngx_http_reco_manifest_wanted(ngx_http_reco_watch_t *watch,
         || ngx_strncmp(manifest->model, model->name.data, model->name.len)
            != 0)
     {
-        watch->final = 1;
+        watch->look.final = 1;
         reco_error_set(error, RECO_INVALID, "",
                        "the manifest is of model '%s'", manifest->model);
         return NGX_ERROR;
@@ -412,58 +435,10 @@ ngx_http_reco_manifest_wanted(ngx_http_reco_watch_t *watch,
 }
 
 
-static ngx_int_t
-ngx_http_reco_file_open(ngx_str_t *dir, reco_manifest_t *manifest,
-    ngx_fd_t *fd, ngx_http_reco_identity_t *id, reco_error_t *error)
-{
-    u_char           path[NGX_MAX_PATH];
-    ngx_file_info_t  fi;
-
-    if (dir->len + ngx_strlen(manifest->file) + 2 > NGX_MAX_PATH) {
-        reco_error_set(error, RECO_LIMIT, "", "path is too long");
-        return NGX_ERROR;
-    }
-
-    (void) ngx_sprintf(path, "%V/%s%Z", dir, manifest->file);
-
-    *fd = open((char *) path, O_RDONLY|O_NONBLOCK|O_CLOEXEC);
-
-    if (*fd == NGX_INVALID_FILE) {
-        reco_error_set(error, RECO_IO, "", "cannot open '%s': %s", path,
-                       strerror(ngx_errno));
-        return NGX_ERROR;
-    }
-
-    if (ngx_fd_info(*fd, &fi) == NGX_FILE_ERROR) {
-        reco_error_set(error, RECO_IO, "", "cannot stat '%s': %s", path,
-                       strerror(ngx_errno));
-
-    } else if (!ngx_is_file(&fi)) {
-        reco_error_set(error, RECO_CORRUPT, "", "'%s' is no file", path);
-
-    } else if ((uint64_t) fi.st_size != manifest->size) {
-        reco_error_set(error, RECO_CORRUPT, "",
-                       "'%s' has %llu bytes, its manifest says %llu", path,
-                       (unsigned long long) fi.st_size,
-                       (unsigned long long) manifest->size);
-
-    } else {
-        ngx_http_reco_identify(&fi, id);
-        ngx_memcpy(id->checksum, manifest->checksum, RECO_CHECKSUM_BYTES);
-        return NGX_OK;
-    }
-
-    (void) ngx_close_file(*fd);
-    *fd = NGX_INVALID_FILE;
-
-    return NGX_ERROR;
-}
-
-
 /* Ends with the descriptor closed, or a task under way that has it. */
 
 static ngx_int_t
-ngx_http_reco_file_verify(ngx_http_reco_watch_t *watch, ngx_uint_t starting)
+ngx_http_reco_file_verify(ngx_http_reco_watch_t *watch)
 {
     ngx_int_t  rc;
 
@@ -475,15 +450,11 @@ ngx_http_reco_file_verify(ngx_http_reco_watch_t *watch, ngx_uint_t starting)
     }
 
     if (rc == NGX_ERROR) {
-        /* who found it bad has said so */
-        ngx_log_error(NGX_LOG_INFO, watch->log, 0,
-                      "reco: model \"%V\": '%s' was found bad by another "
-                      "worker", &watch->model->name, watch->manifest.file);
-        ngx_http_reco_file_refuse(watch);
+        ngx_http_reco_file_known_bad(watch);
         return NGX_OK;
     }
 
-    if (rc == NGX_BUSY && !starting) {
+    if (rc == NGX_BUSY && !watch->starting) {
         ngx_http_reco_file_close(watch);
         return NGX_BUSY;
     }
@@ -493,7 +464,7 @@ ngx_http_reco_file_verify(ngx_http_reco_watch_t *watch, ngx_uint_t starting)
     watch->task.event.data = watch;
     watch->task.event.handler = ngx_http_reco_file_hashed;
 
-    if (!starting && watch->thread_pool
+    if (!watch->starting && watch->thread_pool
         && ngx_thread_task_post(watch->thread_pool, &watch->task) == NGX_OK)
     {
         return NGX_OK;
@@ -503,6 +474,27 @@ ngx_http_reco_file_verify(ngx_http_reco_watch_t *watch, ngx_uint_t starting)
     ngx_http_reco_file_hashed(&watch->task.event);
 
     return NGX_OK;
+}
+
+
+/* Who found it bad has said so; not what a worker that starts serves then. */
+
+static void
+ngx_http_reco_file_known_bad(ngx_http_reco_watch_t *watch)
+{
+    if (watch->starting) {
+        reco_error_set(&watch->error, RECO_CORRUPT, "",
+                       "'%s' was found bad by another worker",
+                       watch->look.manifest.file);
+        ngx_http_reco_complain(watch, watch->error.message);
+
+    } else {
+        ngx_log_error(NGX_LOG_INFO, watch->log, 0,
+                      "reco: model \"%V\": '%s' was found bad by another "
+                      "worker", &watch->model->name, watch->look.manifest.file);
+    }
+
+    ngx_http_reco_file_refuse(watch);
 }
 
 
@@ -537,19 +529,19 @@ ngx_http_reco_file_hashed(ngx_event_t *ev)
             watch->status = RECO_IO;
             reco_error_set(&watch->error, RECO_IO, "",
                            "'%s' changed while it was read",
-                           watch->manifest.file);
+                           watch->look.manifest.file);
         }
     }
 
     if (watch->status != RECO_OK) {
         /* says nothing of the file; the claim ends by itself */
-        ngx_http_reco_complain(watch, NGX_LOG_ERR, watch->error.message);
+        ngx_http_reco_complain(watch, watch->error.message);
         ngx_http_reco_file_close(watch);
         return;
     }
 
-    if (watch->size != watch->manifest.size
-        || ngx_memcmp(watch->checksum, watch->manifest.checksum,
+    if (watch->size != watch->look.manifest.size
+        || ngx_memcmp(watch->checksum, watch->look.manifest.checksum,
                       RECO_CHECKSUM_BYTES)
            != 0)
     {
@@ -557,8 +549,8 @@ ngx_http_reco_file_hashed(ngx_event_t *ev)
 
         reco_error_set(&watch->error, RECO_CORRUPT, "",
                        "'%s' does not have its manifest's checksum",
-                       watch->manifest.file);
-        ngx_http_reco_complain(watch, NGX_LOG_ERR, watch->error.message);
+                       watch->look.manifest.file);
+        ngx_http_reco_complain(watch, watch->error.message);
         ngx_http_reco_file_refuse(watch);
         return;
     }
@@ -583,7 +575,7 @@ ngx_http_reco_file_close(ngx_http_reco_watch_t *watch)
 static void
 ngx_http_reco_file_refuse(ngx_http_reco_watch_t *watch)
 {
-    watch->refused = watch->file;
+    watch->look.refused = watch->file;
     ngx_http_reco_file_close(watch);
 }
 
@@ -597,11 +589,11 @@ ngx_http_reco_snapshot_load(ngx_http_reco_watch_t *watch)
     reco_snapshot_t  *snapshot;
 
     status = ngx_http_reco_snapshot_open(&watch->model->name,
-                                         &watch->manifest, watch->fd,
+                                         &watch->look.manifest, watch->fd,
                                          watch->secret, &snapshot, &error);
 
     if (status != RECO_OK) {
-        ngx_http_reco_complain(watch, NGX_LOG_ERR, error.message);
+        ngx_http_reco_complain(watch, error.message);
 
         if (status == RECO_IO || status == RECO_NO_MEMORY) {
             ngx_http_reco_file_close(watch);
@@ -619,56 +611,11 @@ ngx_http_reco_snapshot_load(ngx_http_reco_watch_t *watch)
 
     if (labels == NULL) {
         reco_snapshot_close(snapshot);
-        ngx_http_reco_complain(watch, NGX_LOG_ERR, "out of memory");
+        ngx_http_reco_complain(watch, "out of memory");
         return;
     }
 
     ngx_http_reco_snapshot_swap(watch, snapshot, labels);
-}
-
-
-static reco_status_t
-ngx_http_reco_snapshot_open(ngx_str_t *name, reco_manifest_t *manifest,
-    ngx_fd_t fd, reco_secret_t *secret, reco_snapshot_t **snapshot,
-    reco_error_t *error)
-{
-    reco_str_t                   own;
-    reco_status_t                status;
-    const reco_snapshot_info_t  *info;
-
-    status = reco_snapshot_open_fd(fd, secret, snapshot, error);
-    if (status != RECO_OK) {
-        ngx_http_reco_error_of(manifest->file, error);
-        return status;
-    }
-
-    own = reco_snapshot_model(*snapshot)->name;
-    info = reco_snapshot_info(*snapshot);
-
-    if (own.len != name->len
-        || ngx_strncmp(own.data, name->data, name->len) != 0)
-    {
-        reco_error_set(error, RECO_INVALID, "", "'%s' is of model '%.*s'",
-                       manifest->file, (int) own.len, own.data);
-
-    } else if (secret == NULL && info->customers && info->hash_key[0]) {
-        reco_error_set(error, RECO_INVALID, "",
-                       "'%s' has customers whose ids are hashed, and there is "
-                       "no reco_secret to find them with", manifest->file);
-
-    } else if (info->generation != manifest->generation) {
-        reco_error_set(error, RECO_INVALID, "",
-                       "'%s' is generation %llu, its manifest says %llu",
-                       manifest->file, (unsigned long long) info->generation,
-                       (unsigned long long) manifest->generation);
-
-    } else {
-        return RECO_OK;
-    }
-
-    reco_snapshot_close(*snapshot);
-
-    return RECO_INVALID;
 }
 
 
@@ -693,20 +640,25 @@ ngx_http_reco_snapshot_swap(ngx_http_reco_watch_t *watch,
 
     model->snapshot = snapshot;
     model->generation = info->generation;
-    model->published_ms = watch->manifest.published_ms;
-    model->snapshot_bytes = watch->manifest.size;
+    model->published_ms = watch->look.manifest.published_ms;
+    model->snapshot_bytes = watch->look.manifest.size;
     model->action_labels = labels;
 
     if (old) {
         reco_snapshot_close(old);
     }
 
-    watch->final = 1;
-    watch->complaint = 0;
-    ngx_memzero(&watch->refused, sizeof(watch->refused));
+    watch->look.final = 1;
+    watch->look.complaint = 0;
+    ngx_memzero(&watch->look.refused, sizeof(watch->look.refused));
 
     ngx_http_reco_zone_generation(model, info->generation,
-                                  watch->manifest.published_ms);
+                                  watch->look.manifest.published_ms);
+
+    if (!watch->keeping) {
+        ngx_http_reco_kept_set(model, &watch->look.manifest, watch->starting);
+    }
+
     ngx_http_reco_count(NGX_HTTP_RECO_SNAPSHOT_SWAPS);
 
     ngx_log_error(NGX_LOG_INFO, watch->log, 0,
@@ -739,25 +691,25 @@ ngx_http_reco_labels(ngx_http_reco_model_t *model, const reco_model_t *core)
 }
 
 
-/* Says of which file, and where in it. */
-
-static void
-ngx_http_reco_error_of(const char *file, reco_error_t *error)
-{
-    reco_error_t  inner;
-
-    inner = *error;
-
-    reco_error_set(error, inner.status, "", "'%s': %s%s%s", file, inner.field,
-                   inner.field[0] ? ": " : "", inner.message);
-}
-
-
 /* Once for each manifest and message, not once a tick. */
 
 static void
-ngx_http_reco_complain(ngx_http_reco_watch_t *watch, ngx_uint_t level,
-    const char *message)
+ngx_http_reco_complain(ngx_http_reco_watch_t *watch, const char *message)
+{
+    if (watch->starting) {
+        ngx_memcpy(watch->told, message, ngx_strlen(message) + 1);
+
+    } else {
+        ngx_http_reco_tell(watch, message, "");
+    }
+}
+
+
+/* kept: why what was taken up last is not served either, or "". */
+
+static void
+ngx_http_reco_tell(ngx_http_reco_watch_t *watch, const char *message,
+    const char *kept)
 {
     uint64_t                hash;
     ngx_http_reco_model_t  *model;
@@ -765,22 +717,24 @@ ngx_http_reco_complain(ngx_http_reco_watch_t *watch, ngx_uint_t level,
     model = watch->model;
     hash = XXH3_64bits(message, ngx_strlen(message)) | 1;
 
-    if (hash == watch->complaint) {
+    if (hash == watch->look.complaint) {
         return;
     }
 
-    watch->complaint = hash;
+    watch->look.complaint = hash;
     ngx_http_reco_count(NGX_HTTP_RECO_ERR_SNAPSHOT);
 
     if (model->snapshot) {
-        ngx_log_error(level, watch->log, 0,
+        ngx_log_error(NGX_LOG_ERR, watch->log, 0,
                       "reco: model \"%V\" keeps generation %uL: %s",
                       &model->name, model->generation, message);
 
     } else {
-        ngx_log_error(level, watch->log, 0,
-                      "reco: model \"%V\" has no snapshot%s: %s", &model->name,
+        ngx_log_error(NGX_LOG_ERR, watch->log, 0,
+                      "reco: model \"%V\" has no snapshot%s: %s%s%s",
+                      &model->name,
                       model->fallback->catalogue.n
-                      ? ", its fallback answers" : " and no fallback", message);
+                      ? ", its fallback answers" : " and no fallback", message,
+                      kept[0] ? "; nor the last good one: " : "", kept);
     }
 }

@@ -5,12 +5,14 @@
  *
  *   ngx_http_reco_zone.c       shared memory: counters, action labels, latency
  *   ngx_http_reco_verified.c   shared memory: verified files
+ *   ngx_http_reco_kept.c       shared memory: what was taken up last
  *   ngx_http_reco_last.c       shared memory: last decisions
  *   ngx_http_reco_history.c    shared memory: recent decisions
  *   ngx_http_reco_log.c        event log of one worker: buffer, one write a
  *                              turn of the event loop, waiting requests;
  *                              _log_disk.c, _log_room.c: sync, size and age;
  *                              _log_lost.c: what was not written, the clock
+ *   ngx_http_reco_snapshot.c   the snapshot that a manifest names, opened
  *   ngx_http_reco_model.c      snapshots of one worker: manifest timer,
  *                              checksum in the thread pool, swap
  *   ngx_http_reco_geo.c        the same for the geo database
@@ -260,7 +262,7 @@ void ngx_http_reco_log_forget(ngx_http_reco_wait_t *wait);
 ngx_uint_t ngx_http_reco_log_is_up(void);
 
 
-/* ---- snapshots and geo (ngx_http_reco_model.c, ngx_http_reco_geo.c) ---- */
+/* ---- snapshots and geo (ngx_http_reco_snapshot.c, _model.c, _geo.c) ---- */
 
 /* nginx -t: manifest, size and schema; warns, creates nothing, never fails
  * for a snapshot that is absent. */
@@ -335,6 +337,14 @@ ngx_int_t ngx_http_reco_verified_claim(const ngx_http_reco_identity_t *id);
 void ngx_http_reco_verified_done(const ngx_http_reco_identity_t *id,
     ngx_uint_t good);
 
+/* ngx_http_reco_kept.c: the manifest that was taken up last of a model, from the
+ * folder that it has now. Set also where it is of a lower generation than the
+ * one before, with 'lower'. NGX_OK; NGX_DECLINED: not known. */
+void ngx_http_reco_kept_set(ngx_http_reco_model_t *model,
+    const reco_manifest_t *manifest, ngx_uint_t lower);
+ngx_int_t ngx_http_reco_kept_get(ngx_http_reco_model_t *model,
+    reco_manifest_t *manifest);
+
 /* ngx_http_reco_history.c: recent decisions of models whose spec keeps a
  * history. The decision is the one in the workspace. */
 void ngx_http_reco_history_add(ngx_http_reco_model_t *model,
@@ -353,6 +363,23 @@ ngx_int_t ngx_http_reco_zone_actions(ngx_pool_t *pool,
     reco_count_t **counts, uint32_t *n);
 ngx_int_t ngx_http_reco_zone_facts(ngx_pool_t *pool, reco_count_t **counts,
     uint32_t *n);
+
+
+/* ---- opening a snapshot (ngx_http_reco_snapshot.c) ---- */
+
+/* The file that the manifest names, open (the caller's to close), of the size it
+ * says; *id has its checksum. Nothing of the content is read. */
+ngx_int_t ngx_http_reco_snapshot_file(ngx_str_t *dir,
+    reco_manifest_t *manifest, ngx_fd_t *fd, ngx_http_reco_identity_t *id,
+    reco_error_t *error);
+/* The snapshot in a file that was verified; not RECO_OK also where it is of
+ * another model, generation or hash key than wanted. fd stays the caller's. */
+reco_status_t ngx_http_reco_snapshot_open(ngx_str_t *name,
+    reco_manifest_t *manifest, ngx_fd_t fd, reco_secret_t *secret,
+    reco_snapshot_t **snapshot, reco_error_t *error);
+/* Puts before the message of which file it is, and where in it. */
+void ngx_http_reco_error_of(const char *file, reco_error_t *error);
+
 
 ngx_int_t ngx_http_reco_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_reco_health_handler(ngx_http_request_t *r);

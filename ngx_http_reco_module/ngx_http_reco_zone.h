@@ -16,7 +16,7 @@
 
 
 #define NGX_HTTP_RECO_ZONE_MAGIC     0x6f63657265636f7aULL
-#define NGX_HTTP_RECO_ZONE_LAYOUT    8
+#define NGX_HTTP_RECO_ZONE_LAYOUT    9
 
 #define NGX_HTTP_RECO_ACTION_LABELS  512
 #define NGX_HTTP_RECO_KIND_LABELS    64
@@ -48,10 +48,20 @@ typedef struct {
 } ngx_http_reco_label_t;
 
 
+/*
+ * What is served of a model, and what was taken up last: that outlives a worker
+ * that could serve nothing. seq is 0 as long as nothing was, odd while a worker
+ * writes folder and kept, or for as long as nobody wrote after it was killed.
+ */
 typedef struct {
     ngx_atomic_t             hash;           /* of the model's name */
     ngx_atomic_t             generation;     /* 0: fallback */
     ngx_atomic_t             published_ms;
+
+    ngx_atomic_t             writer;         /* pid; 0: nobody */
+    ngx_atomic_t             seq;
+    uint64_t                 folder;         /* hash of its path */
+    reco_manifest_t          kept;
 } ngx_http_reco_generation_t;
 
 

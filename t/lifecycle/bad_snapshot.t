@@ -274,9 +274,13 @@ like $line, qr/'late.mdb' is generation 3, its manifest says 4/,
 
 manifest(file => 'flipped.mdb', generation => 5);
 ok $n->reload(1), 'reload with a bad snapshot';
+is decide($n)->{generation}, 3, 'the last good one serves on';
+
+ok $n->stop, 'stop';
+$n->start;
 my $a = decide($n);
 is $a->{http}, 200, 'a fallback decision is an answer';
-is $a->{generation}, 0, 'of generation 0';
+is $a->{generation}, 0, 'started with a bad snapshot: of generation 0';
 is_deeply $a->{slate}, [ { action => 'X', propensity => 1 },
     { action => 'Y', propensity => 1 } ], 'the fallback, in its order';
 is status($n)->{snapshots}[0]{generation}, 0, 'the status says so';
@@ -288,7 +292,6 @@ my ($fallback) = grep { $_->{generation} == 0 } $n->decisions;
 is_deeply $fallback->{slate}, [ 'X', 'Y' ], 'the fallback is in the log';
 ok $fallback->{fallback}, 'and marked';
 $n->start;
-is decide($n)->{generation}, 0, 'started with a bad snapshot';
 
 publish_shop($n, version => '6.0.0');
 cmp_ok generation_soon($n, decode_json(
