@@ -14,6 +14,7 @@ use JSON::PP;
 use MIME::Base64 qw(encode_base64);
 use Reco::Nginx;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 my $slow = $ENV{RECO_SLOW} || 1;
 my $modules = qx(@{[ Reco::Nginx::nginx() ]} -V 2>&1);
@@ -414,6 +415,7 @@ sub curl {
     for (1 .. 20) {
         $out = qx($line 2>&1);
         last if $out !~ /^curl: \(92\)/;
+        sleep 0.05 * $_;            # a busy machine is so for a while
     }
     my ($status) = $out =~ m{\AHTTP/\S+ (\d+)};
     my ($head, $text) = split /\r\n\r\n/, $out, 2;

@@ -224,8 +224,10 @@ sub begin_asking {
 sub held {
     my ($pid) = @_;
     open my $f, '<', "/proc/$pid/maps" or die "maps: $!";
+    # connections come and go
     return { mapped => scalar(grep { m{/geo\.} } <$f>),
-        open => scalar(() = glob "/proc/$pid/fd/*") };
+        open => scalar(grep { (readlink // 'socket:') !~ /^socket:/ }
+                       glob "/proc/$pid/fd/*") };
 }
 
 my $swaps = $long ? 200 : 8;

@@ -81,7 +81,9 @@ sub held {
     my ($pid) = @_;
     open my $f, '<', "/proc/$pid/maps" or die "maps: $!";
     my %mapped = map { m{(/\S+\.mdb)} ? ($1 => 1) : () } <$f>;
-    my @open = map { readlink // () } glob "/proc/$pid/fd/*";
+    # connections come and go
+    my @open = grep { !/^socket:/ } map { readlink // () }
+        glob "/proc/$pid/fd/*";
     return { mapped => scalar keys %mapped,
         open => scalar(grep { /\.mdb/ } @open), all => scalar @open };
 }
