@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 my $MAX = 65536;
-my $slow = $ENV{RECO_SLOW};
+my $long = ($ENV{RECO_SLOW} // '') eq '1';
 
 sub server {
     my ($log, %o) = @_;
@@ -182,7 +182,7 @@ SKIP: {
 $n = server('segment=4k age=200ms max=64k', workers => 2);
 $n->start;
 my @loads = map { begin_load($n) } 1 .. 3;
-my ($rounds, $most, $shipped) = ($slow ? 40 : 4, 0, 0);
+my ($rounds, $most, $shipped) = ($long ? 40 : 4, 0, 0);
 for (1 .. $rounds) {
     my $refused = counter($n, 'errors', 'log_full');
     $most = max($most, most($n, sub {
@@ -277,7 +277,7 @@ $n->ok_log(allow => [ $no_room ]);    # where the disk takes seconds to sync
 $n = server('segment=4k max=64k full=drop', workers => 2);
 $n->start;
 @loads = map { begin_load($n) } 1 .. 2;
-my $enough = $slow ? 1000 : 10;
+my $enough = $long ? 1000 : 10;
 ok $n->wait_for(sub { event($n, 'log_segments_dropped') >= $enough },
     30 + $enough), "two workers: they drop $enough";
 @seen = map { end_load($_) } @loads;
