@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RESERVE_MIN     64      /* bytes; buffers begin with 16 */
 
@@ -83,6 +84,21 @@ next_character(void *buffer, size_t size, void *data)
     return 1;
 }
 
+/* What stands near a fault may be cut in the middle of a character. */
+static void
+no_half_characters(char *text)
+{
+    size_t  n, rest;
+
+    for (rest = strlen(text); rest > 0; text += n, rest -= n) {
+        n = reco_utf8_length(text, rest);
+        if (n == 0) {
+            *text = '?';
+            n = 1;
+        }
+    }
+}
+
 reco_status_t
 reco_jansson_load(reco_str_t text, json_t **root, reco_error_t *err)
 {
@@ -115,6 +131,7 @@ reco_jansson_load(reco_str_t text, json_t **root, reco_error_t *err)
     }
 
     if (*root == NULL) {
+        no_half_characters(fault.text);
         reco_error_set(err, RECO_INVALID, "", "line %d, column %d: %s",
                        fault.line, fault.column, fault.text);
 

@@ -151,6 +151,10 @@ test_faults(void **state)
     assert_string_equal(err.message, "line 2, column 4: duplicate object key "
                         "near '\"a\"'");
     assert_int_equal(err.position, 13);
+    assert_int_equal(reco_jansson_load(RECO_STR("\"\xc5\x8a\\\xdd\x84\""), &root,
+                                       &err), RECO_INVALID);
+    assert_string_equal(err.message, "line 1, column 4: invalid escape near "
+                        "'\"\xc5\x8a\\?'");
     assert_int_equal(reco_jansson_load(RECO_STR(""), &root, NULL),
                      RECO_INVALID);
 }
