@@ -321,6 +321,8 @@ name_moved(cmd_t *c, bool whole)
     seen_t  *s, *next;
 
     HASH_ITER(hh, c->seen, s, next) {
+        /* HASH_ITER has set it */
+        /* cppcheck-suppress uninitvar */
         if (whole && s->n > 0) {
             tool_warn("'%s' went while this ran: run it again, with where it "
                       "is now", s->name);
