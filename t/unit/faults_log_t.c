@@ -171,6 +171,81 @@ test_recover(void **state)
     fault_each(&recovers);
 }
 
+/* ---- making room -------------------------------------------------------- */
+
+static reco_retained_t  left;
+static uint64_t         one;        /* bytes of a segment */
+
+/* 0: it is not there. */
+static off_t
+closed(unsigned number)
+{
+    char  name[64];
+
+    snprintf(name, sizeof(name), "reco-edge-1-%08x-%06u.ndjson", INC, number);
+
+    return exists(name) ? size_of(name) : 0;
+}
+
+static void
+three_closed(void)
+{
+    unsigned        i;
+    reco_segment_t  s;
+
+    folder_empty();
+
+    for (i = 0; i < 3; i++) {
+        open_ok(&s, i);
+        append_ok(&s, record(i + 1));
+        assert_int_equal(reco_segment_finish(&s, &err), RECO_OK);
+        one = (uint64_t) closed(i);
+        assert_true(one > 0);
+    }
+}
+
+/* Room for one of them. */
+static reco_status_t
+retain_try(reco_error_t *err)
+{
+    reco_retain_t  want = {
+        .dir = dir, .node = NODE, .max = one, .drop_to = one,
+    };
+
+    return reco_segment_retain(&want, &left, err);
+}
+
+/* Never a hole, never counted for less than there is. */
+static const char *
+retain_judge(reco_status_t rc)
+{
+    off_t  a = closed(0), b = closed(1), c = closed(2);
+
+    if ((a > 0 && (b == 0 || c == 0)) || (b > 0 && c == 0)) {
+        return "a hole";
+    }
+    if (left.counted && left.bytes < (uint64_t) (a + b + c)) {
+        return "counted for less than there is";
+    }
+    if (rc == RECO_OK && left.held == 0 && (a > 0 || b > 0 || c == 0)) {
+        return "not as much room as is wanted";
+    }
+
+    return NULL;
+}
+
+static void
+test_retain(void **state)
+{
+    static const operation_t  retains = {
+        "make room", three_closed, retain_try, retain_judge
+    };
+
+    (void) state;
+
+    fault_each(&retains);
+}
+
 /* ---- reading ------------------------------------------------------------ */
 
 /* What cannot be read is said: never is less read than there is. */
@@ -313,6 +388,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recover, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_retain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_secret, setup, teardown),
         cmocka_unit_test(test_spec),
