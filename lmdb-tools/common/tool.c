@@ -241,19 +241,26 @@ tool_strdup(const char *s)
 }
 
 char *
+tool_vformat(const char *fmt, va_list args)
+{
+    char  *s;
+
+    if (vasprintf(&s, fmt, args) < 0) {
+        tool_out_of_memory();
+    }
+
+    return s;
+}
+
+char *
 tool_format(const char *fmt, ...)
 {
-    int       len;
     char     *s;
     va_list   args;
 
     va_start(args, fmt);
-    len = vasprintf(&s, fmt, args);
+    s = tool_vformat(fmt, args);
     va_end(args);
-
-    if (len < 0) {
-        tool_out_of_memory();
-    }
 
     return s;
 }

@@ -62,8 +62,10 @@ void *tool_realloc(void *p, size_t size);
 char *tool_strdup(const char *s);
 /* A string of len bytes as a terminated copy. */
 char *tool_dup(reco_str_t s);
-/* What asprintf() makes. */
+/* What asprintf() and vasprintf() make. */
 char *tool_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *tool_vformat(const char *fmt, va_list args)
+    __attribute__((format(printf, 1, 0)));
 reco_str_t tool_str(const char *s);
 
 /* argp_parse with exit status 2 on wrong usage, --version, and name shown as

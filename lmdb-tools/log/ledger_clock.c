@@ -22,7 +22,6 @@ find_boot(ledger_t *l, const char *node, reco_str_t id)
 
     if (b == NULL) {
         b = tool_alloc(sizeof(*b));
-        memset(b, 0, sizeof(*b));
         b->name = name;
         HASH_ADD_KEYPTR(hh, l->private->boots, b->name, strlen(b->name), b);
     } else {

@@ -27,17 +27,12 @@
 char *
 compare_path(const compare_t *c, const char *fmt, ...)
 {
-    int       len;
     char     *name, *out;
     va_list   args;
 
     va_start(args, fmt);
-    len = vasprintf(&name, fmt, args);
+    name = tool_vformat(fmt, args);
     va_end(args);
-
-    if (len < 0) {
-        tool_out_of_memory();
-    }
 
     out = tool_format("%s/%s", c->dir, name);
     free(name);

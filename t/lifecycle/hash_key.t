@@ -49,4 +49,33 @@ cmp_ok generation_soon($n, 1), '<', 1e9, 'the snapshot is served';
 ok $n->stop, 'stop';
 $n->ok_log;
 
+# ---- a server that gets a secret --------------------------------------------- #
+
+my $m = Reco::Nginx->new(
+    files => { secret => $right, 'customers.csv' => "customer,age\nc1,30\n" },
+    conf_http => 'reco_zone reco:2m; reco_node edge;'
+        . ' reco_model shop models/shop check=200ms;'
+        . ' reco_fallback shop F; reco_log log;',
+    conf_server => 'location = /decide { reco_recommend shop; }');
+my @customers = ('--customers', $m->path('customers.csv'));
+
+sub publish_next {
+    $m->tool_run('publish', build($spec, @customers, @_), '--to',
+        $m->path('models/shop'));
+}
+
+$m->folder('models/shop');
+publish_next();
+$m->start;
+is decide($m)->{generation}, 1, 'customers, and no secret';
+publish_next('--secret', $m->path('secret'));
+ok $m->wait_for(sub { $m->error_log =~ /no reco_secret to find them with/ }),
+    'hashed ones are refused';
+is decide($m)->{generation}, 1, 'and the one before serves';
+$m->configure(conf_http => "reco_secret secret; $m->{conf_http}");
+ok $m->reload(1), 'reload with the secret';
+cmp_ok generation_soon($m, 2), '<', 1e9, 'they are served';
+ok $m->stop, 'stop';
+$m->ok_log;
+
 done_testing;
