@@ -16,6 +16,7 @@
 
 #include <argp.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #ifdef __cplusplus

@@ -31,10 +31,6 @@ sub server {
 }
 
 sub closed { my @files = sort glob $_[0]->path('log/*.ndjson'); return @files }
-sub bytes  {
-    my ($n, $log) = (@_, 'log');
-    return sum0 map { -s $_ // 0 } glob $n->path("$log/*.ndjson*");
-}
 sub ids    { map { $_->{id} } $_[0]->decisions }
 sub event  { counter($_[0], 'events', $_[1]) }
 sub none_open { !(() = glob $_[0]->path('log/*.open')) }
@@ -47,17 +43,6 @@ sub fill {
         push @answers, decide($n, 'c' x 200);
     } while (!$answers[-1]{unlogged} && @answers < 3000);
     return @answers;
-}
-
-# What is there at most, seen again and again until $until.
-sub most {
-    my ($n, $until) = @_;
-    my $most = 0;
-    $n->wait_for(sub {
-        $most = max($most, bytes($n)) for 1 .. 5;
-        return $until->();
-    }, 60) or diag 'waited in vain';
-    return $most;
 }
 
 my $full = qr/\[crit\].*event log in .*: cannot write: .*: log is full\b/;

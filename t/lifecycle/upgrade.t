@@ -9,7 +9,7 @@ use strict;
 use warnings;
 
 use lib 't/lib';
-use List::Util qw(max sum0);
+use List::Util qw(max);
 use Reco::Lifecycle;
 use Reco::Nginx;
 use Test::More;
@@ -49,7 +49,6 @@ sub server {
     return $n;
 }
 
-sub bytes { sum0 map { -s $_ // 0 } glob $_[0]->path('log/*.ndjson*') }
 sub closed { glob $_[0]->path('log/*.ndjson') }
 
 # ---- what nginx's documentation tells an operator to do --------------------- #
@@ -349,17 +348,6 @@ ok $n->stop, 'size: the end';
 $n->ok_log(allow => [ $too_small ]);
 
 # ---- the same, and max=, under load --------------------------------------------- #
-
-# What there is at most until the condition holds.
-sub most {
-    my ($n, $until) = @_;
-    my $most = 0;
-    $n->wait_for(sub {
-        $most = max($most, bytes($n)) for 1 .. 5;
-        return $until->();
-    }, 40) or diag 'waited in vain';
-    return $most;
-}
 
 $n = server('segment=4k max=64k', workers => 2);
 $conf = $n->{conf_http};

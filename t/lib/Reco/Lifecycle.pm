@@ -11,6 +11,7 @@ use Exporter qw(import);
 use File::Temp qw(tempdir);
 use IO::Handle;
 use JSON::PP;
+use List::Util qw(max sum0);
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -18,8 +19,8 @@ use Reco::Nginx;
 use Reco::Preload;
 
 our @EXPORT = qw(spec build publish status counter decide generation_soon
-    limit_files begin_client end_clients seen_by begin_load end_load slow_disk
-    slow_reads);
+    limit_files begin_client end_clients seen_by begin_load end_load bytes
+    most slow_disk slow_reads);
 
 my $scratch = tempdir('reco-test.XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $slow = $ENV{RECO_SLOW} || 1;
@@ -136,6 +137,23 @@ sub begin_client {
 sub end_clients {
     kill 'TERM', $_->{pid} for @_;
     waitpid $_->{pid}, 0 for @_;
+}
+
+# What the segments of a log's folder take.
+sub bytes {
+    my ($n, $log) = (@_, 'log');
+    return sum0 map { -s $_ // 0 } glob $n->path("$log/*.ndjson*");
+}
+
+# The most that they take, seen again and again until the condition holds.
+sub most {
+    my ($n, $until) = @_;
+    my $most = 0;
+    $n->wait_for(sub {
+        $most = max($most, bytes($n)) for 1 .. 5;
+        return $until->();
+    }, 60) or main::diag('waited in vain');
+    return $most;
 }
 
 # Whole lines that they have printed so far.
